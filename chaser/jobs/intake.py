@@ -1,0 +1,46 @@
+"""The one way into the queue: write the row, then wake the dispatcher."""
+
+from collections.abc import Callable
+
+from chaser.clock import Clock
+from chaser.ids import JobId
+from chaser.jobs.completion import Completion
+from chaser.jobs.job import Job, NewJob
+from chaser.jobs.ports import Created, Enqueued, JobStore
+from chaser.jobs.reason import Reason
+
+
+class Intake:
+    def __init__(
+        self,
+        store: JobStore,
+        completion: Completion,
+        clock: Clock,
+        *,
+        wake: Callable[[], None],
+        stop_running: Callable[[JobId, Reason], None],
+    ) -> None:
+        self._store = store
+        self._completion = completion
+        self._clock = clock
+        self._wake = wake
+        self._stop_running = stop_running
+
+    async def submit(self, new: NewJob) -> Enqueued:
+        """Accept a job: when this returns it is on disk."""
+        enqueued = await self._store.enqueue(new)
+        if isinstance(enqueued, Created):
+            self._wake()
+        return enqueued
+
+    async def cancel(self, job_id: JobId, reason: Reason) -> Job | None:
+        """Ask for a job's end. What runs is told at once; none: there is no such job."""
+        job = await self._store.request_cancel(job_id, reason, self._clock.now())
+        if job is not None:
+            self._stop_running(job_id, reason)
+            self._completion.changed(job_id)
+        return job
+
+    def awaken(self) -> None:
+        """Rows were written by another way in (the webhook's inbox): look at the queue now."""
+        self._wake()

@@ -1,0 +1,125 @@
+"""The job: its states, the transitions between them, and the row's shape.
+
+`chaser.store.tables` repeats `TRANSITIONS` as constraints and `docs/states.md` draws them; a test holds the three together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chaser.ids import JobId, KeyId, SandboxId
+from chaser.jobs.reason import Reason
+
+
+class Status(StrEnum):
+    """What drives a job. Few on purpose; `Reason` does the reporting."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+LIVE = frozenset({Status.STARTING, Status.RUNNING})
+"""The states in which a sandbox may exist."""
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.STARTING, Status.FAILED, Status.CANCELLED}),
+    Status.STARTING: frozenset(
+        {Status.QUEUED, Status.RUNNING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+    ),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+"""`starting → succeeded` is a run so short that its begin and its end are learned of together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The parts of a request that are sealed at rest and shown nowhere: never in a log, a repr or an answer."""
+
+    env: Mapping[str, str]
+    masked: Mapping[str, str]
+    stdin: str
+
+    def __repr__(self) -> str:
+        return "Secrets(…)"
+
+
+NO_SECRETS = Secrets(env={}, masked={}, stdin="")
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is to be written."""
+
+    id: JobId
+    kind: str
+    input: Mapping[str, object]
+    """The request with its secret parts taken out (their names stay, their values are `***`)."""
+    secrets: Secrets
+    created_at: datetime
+    run_at: datetime
+    queue_until: datetime | None
+    """When a job that has not begun to start by then ends with `queue_timeout`; none: it may wait for ever."""
+    max_attempts: int = 3
+    priority: int = 0
+    key_id: KeyId | None = None
+    """The API key that made it; none for jobs that the service makes itself."""
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    """A digest of the request's body, to tell a repetition from a conflict; set with `idempotency_key`."""
+    origin: str | None = None
+    """The outside thing that this job is owed to, such as `github/workflow_job/123`; at most one job each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is stored."""
+
+    id: JobId
+    kind: str
+    status: Status
+    reason: Reason | None
+    message: str | None
+    """What a person can do about `reason`, in a sentence."""
+    input: Mapping[str, object]
+    secrets: Secrets
+    result: Mapping[str, object] | None
+    attempt: int
+    """How many times it has been claimed; every write of a worker names the attempt that it belongs to."""
+    max_attempts: int
+    priority: int
+    key_id: KeyId | None
+    idempotency_key: str | None
+    origin: str | None
+    sandbox_id: SandboxId | None
+    cancel_requested: Reason | None
+    created_at: datetime
+    run_at: datetime
+    queue_until: datetime | None
+    started_at: datetime | None
+    """When the command began, as far as known."""
+    handed_over_at: datetime | None
+    """When the launch was about to be sent to the sandbox. From here on it may have begun."""
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a job ends: what `finish` writes."""
+
+    status: Status
+    reason: Reason | None
+    message: str | None
+    result: Mapping[str, object]

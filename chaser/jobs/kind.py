@@ -1,0 +1,34 @@
+"""What tells one kind of job from another: how its launch is made, and how its end is read. Nothing else."""
+
+from typing import Protocol
+
+from chaser.jobs.job import Job, Verdict
+from chaser.sandboxes.ending import Ending
+from chaser.sandboxes.spec import Launch, SandboxSpec
+
+
+class Kind(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def spec(self, job: Job) -> SandboxSpec:
+        """The sandbox that the job needs. Raises `Refused` if it cannot be had any more (its profile is gone)."""
+        ...
+
+    async def launch(self, job: Job) -> Launch:
+        """What to hand over, made when the sandbox is ready: the place for a call that must come late (a mint).
+
+        Raises `Refused` or `Unavailable`; then nothing has been handed over.
+        """
+        ...
+
+    async def settle(self, job: Job) -> None:
+        """Undo what `launch` made outside, after the attempt has ended, however it ended. May run twice.
+
+        Raises `Unavailable`; the caller logs it, and the sweeps repair.
+        """
+        ...
+
+    def verdict(self, job: Job, ending: Ending) -> Verdict:
+        """How the job ends; the caller adds to `result` what it measured (timings, byte counts, image)."""
+        ...

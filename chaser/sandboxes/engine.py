@@ -1,0 +1,156 @@
+"""What the launcher needs of a container engine. `engines.docker` is the real one, `engines.fake` the one for tests.
+
+Every call has a deadline of its own and raises `Unavailable(engine_unavailable)` when the engine does not answer:
+"unreachable" is never "absent".
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType, Protocol
+
+from chaser.ids import InstanceId, SandboxId
+
+ContainerId = NewType("ContainerId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the engine says of itself. `id` is Docker's own `info.ID`."""
+
+    id: str
+    version: str
+    runtimes: frozenset[str]
+    default_runtime: str
+    storage_driver: str
+    cgroup_version: str
+    root_dir: str
+    architecture: str
+    rootless: bool
+    local: bool
+    """Whether it shares this machine's file system and network, so that `root_dir` and firewall rules mean something."""
+    nofile_ceiling: int | None
+    """The highest open-file limit that it can grant; none: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is present. `id` is the engine's, `digest` the registry's (none for one that was never in a registry)."""
+
+    id: str
+    digest: str | None
+    user: str
+    volumes: frozenset[str]
+    working_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOptions:
+    """All that is fixed at creation, as plain values; made by `hardening.options`, mapped by the engine."""
+
+    name: str
+    image_id: str
+    command: tuple[str, ...]
+    labels: Mapping[str, str]
+    user: str | None
+    working_dir: str | None
+    network: str
+    read_only: bool
+    tmpfs: Mapping[str, str]
+    cap_add: tuple[str, ...]
+    no_new_privileges: bool
+    memory_bytes: int
+    nano_cpus: int
+    pids: int
+    nofile: int
+    shm_bytes: int
+    log_max_bytes: int
+    runtime: str | None
+    environment: Mapping[str, str]
+    """Values that everybody may see: never anything of a request."""
+
+
+class ExitCause(StrEnum):
+    RUNNING = "running"
+    EXITED = "exited"
+    NEVER_STARTED = "never_started"
+    GONE = "gone"
+    """The engine answered, and there is no such container."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    cause: ExitCause
+    exit_code: int | None = None
+    oom_killed: bool = False
+    disk_bytes: int | None = None
+    """Size of the writable layer, where it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of one of the container's two pipes: 1 is stdout, 2 is stderr, as in Docker's stream header."""
+
+    pipe: int
+    data: bytes
+
+
+class Attachment(Protocol):
+    """The private channel to one sandbox: its stdin, and its output as it comes. Never paused by its reader."""
+
+    async def send(self, message: bytes) -> None:
+        """Write the whole message and close the write side."""
+        ...
+
+    def chunks(self) -> AsyncIterator[Chunk]:
+        """Output until end of stream. What is not yet consumed is held in memory up to a bound; see `overrun`."""
+        ...
+
+    @property
+    def overrun(self) -> bool:
+        """Whether it was closed because its consumer lagged too far: go on from `Engine.log`."""
+        ...
+
+    def close(self) -> None:
+        """Close both directions at once. Always before a kill: an unread attach makes the engine hang."""
+        ...
+
+
+class Engine(Protocol):
+    async def info(self) -> EngineInfo: ...
+
+    async def ping(self) -> None: ...
+
+    async def image(self, reference: str) -> Image | None:
+        """The image if it is present; none if the engine says that it is not."""
+        ...
+
+    async def create(self, options: ContainerOptions) -> ContainerId:
+        """Create without starting. Raises `Refused(image_not_found | image_unusable)` where the image is at fault."""
+        ...
+
+    async def attach(self, container: ContainerId) -> Attachment: ...
+
+    async def start(self, container: ContainerId) -> None: ...
+
+    async def kill(self, container: ContainerId) -> None:
+        """SIGKILL to all of it. Fine if it has ended already or is gone."""
+        ...
+
+    async def remove(self, container: ContainerId) -> None:
+        """Remove it with its anonymous volumes, running or not. Fine if it is gone."""
+        ...
+
+    async def state(self, container: ContainerId, *, with_size: bool = False) -> ContainerState: ...
+
+    async def exited(self, container: ContainerId) -> ContainerState:
+        """Wait until it has ended, by the engine's event stream and by a look at every (re)connection of it."""
+        ...
+
+    def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncIterator[Chunk]:
+        """Its output from the engine's own log, from a byte offset per pipe, until it ends."""
+        ...
+
+    async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:
+        """The containers that carry this instance's label and name, running or not."""
+        ...
