@@ -1,7 +1,7 @@
 """Tells those who wait that a job has changed. A hint, never the truth: whoever is woken reads the store."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from chaser.ids import JobId
@@ -35,7 +35,7 @@ class Completion:
             watch.tell()
 
     @contextmanager
-    def watch(self, job_id: JobId) -> Iterator[Watch]:
+    def watch(self, job_id: JobId) -> Generator[Watch]:
         watch = Watch()
         watches = self._watches.setdefault(job_id, set())
         watches.add(watch)
