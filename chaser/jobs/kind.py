@@ -2,9 +2,15 @@
 
 from typing import Protocol
 
+import structlog
+
+from chaser.errors import Unavailable
 from chaser.jobs.job import Job, Verdict
 from chaser.sandboxes.ending import Ending
 from chaser.sandboxes.spec import Launch, SandboxSpec
+
+
+log = structlog.stdlib.get_logger()
 
 
 class Kind(Protocol):
@@ -32,3 +38,16 @@ class Kind(Protocol):
     def verdict(self, job: Job, ending: Ending) -> Verdict:
         """How the job ends; the caller adds to `result` what it measured (timings, byte counts, image)."""
         ...
+
+
+async def settle(kind: Kind, job: Job) -> None:
+    """`kind.settle`, where an outside that does not answer holds nothing up: its sweeps look again."""
+    try:
+        await kind.settle(job)
+    except Unavailable as error:
+        log.warning(
+            "What the job made outside may be left; the sweeps look again.",
+            action="settle_later",
+            job_id=job.id,
+            error=error.message,
+        )

@@ -124,7 +124,9 @@ class JobStore(Protocol):
         """To the verdict's end state."""
         ...
 
-    async def requeue(self, claim: Claim, reason: Reason, message: str, run_at: datetime, at: datetime) -> Fence:
+    async def requeue(
+        self, claim: Claim, reason: Reason, message: str, run_at: datetime, at: datetime
+    ) -> Fence:
         """`starting → queued` after an infrastructure fault, before the hand-over took effect.
 
         The caller has checked that attempts are left. `sandbox_id` and `handed_over_at` are cleared.

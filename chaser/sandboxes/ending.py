@@ -28,4 +28,11 @@ class Vanished:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """Nothing of the launch has run: the hand-over was cut off, or the shell never took it. It may be tried again."""
+
+    message: str
+
+
 Ending = Exited | Stopped | Vanished

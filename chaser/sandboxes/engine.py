@@ -4,7 +4,7 @@ Every call has a deadline of its own and raises `Unavailable(engine_unavailable)
 "unreachable" is never "absent".
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol
@@ -89,30 +89,36 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of one of the container's two pipes: 1 is stdout, 2 is stderr, as in Docker's stream header."""
+    """Bytes of one of the container's two pipes, as the engine's log has them."""
 
     pipe: int
     data: bytes
 
 
+STDOUT, STDERR = 1, 2
+"""The pipes' numbers in Docker's stream header."""
+
+
+class Receiver(Protocol):
+    """Takes a sandbox's output as it comes, on the event loop. It cannot ask the sender to wait, on purpose:
+    an attach that nobody reads stalls the container, and makes `kill` and `inspect` hang."""
+
+    def received(self, pipe: int, data: bytes) -> None: ...
+
+    def disconnected(self) -> None:
+        """No more will come: end of stream, or the connection is lost, or `close` was called."""
+        ...
+
+
 class Attachment(Protocol):
-    """The private channel to one sandbox: its stdin, and its output as it comes. Never paused by its reader."""
+    """The private channel to one sandbox."""
 
     async def send(self, message: bytes) -> None:
-        """Write the whole message and close the write side."""
-        ...
-
-    def chunks(self) -> AsyncIterator[Chunk]:
-        """Output until end of stream. What is not yet consumed is held in memory up to a bound; see `overrun`."""
-        ...
-
-    @property
-    def overrun(self) -> bool:
-        """Whether it was closed because its consumer lagged too far: go on from `Engine.log`."""
+        """Write the whole message and close the write side. A lost connection shows as `disconnected`."""
         ...
 
     def close(self) -> None:
-        """Close both directions at once. Always before a kill: an unread attach makes the engine hang."""
+        """Close both directions at once. Always before a kill."""
         ...
 
 
@@ -129,9 +135,11 @@ class Engine(Protocol):
         """Create without starting. Raises `Refused(image_not_found | image_unusable)` where the image is at fault."""
         ...
 
-    async def attach(self, container: ContainerId) -> Attachment: ...
+    async def attach(self, container: ContainerId, receiver: Receiver) -> Attachment:
+        """Always before `start`: attaching to a container that already prints loses its first bytes."""
+        ...
 
-    async def start(self, container: ContainerId) -> None: ...
+    async def start_container(self, container: ContainerId) -> None: ...
 
     async def kill(self, container: ContainerId) -> None:
         """SIGKILL to all of it. Fine if it has ended already or is gone."""
@@ -143,12 +151,12 @@ class Engine(Protocol):
 
     async def state(self, container: ContainerId, *, with_size: bool = False) -> ContainerState: ...
 
-    async def exited(self, container: ContainerId) -> ContainerState:
+    async def exited(self, container: ContainerId) -> None:
         """Wait until it has ended, by the engine's event stream and by a look at every (re)connection of it."""
         ...
 
-    def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncIterator[Chunk]:
-        """Its output from the engine's own log, from a byte offset per pipe, until it ends."""
+    def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
+        """Its output from the engine's own log, from a byte offset per pipe, until it ends. May be read slowly."""
         ...
 
     async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:

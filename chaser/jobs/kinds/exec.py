@@ -101,7 +101,9 @@ def _looser(ask: ExecAsk, profile: Profile) -> list[FieldFault]:
     faults: list[FieldFault] = []
     if ask.isolation is not None and not ask.isolation.at_least(profile.isolation):
         faults.append(
-            FieldFault("/isolation", f"the profile allows {profile.isolation} or stricter, not {ask.isolation}")
+            FieldFault(
+                "/isolation", f"the profile allows {profile.isolation} or stricter, not {ask.isolation}"
+            )
         )
     if ask.network is not None and not ask.network.at_least(profile.network):
         faults.append(

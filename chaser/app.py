@@ -1,0 +1,355 @@
+"""The composition root: settings → adapters → core → routes. The only module that knows all the others."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from chaser import __version__, doctor, keys, log
+from chaser.api.context import Api, Rules
+from chaser.api.middleware import RequestIdentity
+from chaser.api.problems import exception_handlers
+from chaser.api.routes import routes
+from chaser.clock import SystemClock
+from chaser.config import Settings
+from chaser.errors import Unavailable
+from chaser.findings import Finding
+from chaser.ids import InstanceId, KeyId, WorkerId, new_id
+from chaser.jobs.completion import Completion
+from chaser.jobs.dispatcher import Dispatcher
+from chaser.jobs.driver import Driver
+from chaser.jobs.intake import Intake
+from chaser.jobs.kind import Kind
+from chaser.jobs.kinds.exec import Exec
+from chaser.jobs.reason import Reason
+from chaser.jobs.recovery import Recovery
+from chaser.runners.labels import Grammar
+from chaser.runners.registration import Registrar
+from chaser.runners.runner import Runner
+from chaser.sandboxes.engine import EngineInfo
+from chaser.sandboxes.engines.bridge import DockerBridge
+from chaser.sandboxes.engines.docker import DockerEngine
+from chaser.sandboxes.engines.logins import DockerLogins
+from chaser.sandboxes.engines.pulls import Pulls
+from chaser.sandboxes.host import Host
+from chaser.sandboxes.launcher import Deadlines, Launcher
+from chaser.sandboxes.networks import EngineNetworks
+from chaser.sandboxes.output import OutputLimits
+from chaser.sandboxes.registry import AllowList, Registries
+from chaser.sandboxes.removals import Removals
+from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
+from chaser.space import FreeSpace
+from chaser.store.key_file import keys_from_file, keys_from_text
+from chaser.store.store import Store, open_store
+from chaser.webhooks.endpoint import WebhookEndpoint
+from chaser.webhooks.signature import Signatures
+
+_log = structlog.stdlib.get_logger("chaser")
+
+GRACE = 10
+"""Seconds that open connections get to end when the service stops; runs do not count, they outlive it."""
+ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
+"""The engine's word for a machine, and GitHub's."""
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is told to stop; returns the exit status."""
+    log.configure(settings.log_level)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = _open_store(settings)
+    return asyncio.run(_serve(settings, store))
+
+
+@asynccontextmanager
+async def open_keys(settings: Settings) -> AsyncGenerator[keys.KeyStore]:
+    """The keys of the local store, for a program that needs no key of its own."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = _open_store(settings)
+    try:
+        yield store.keys
+    finally:
+        await store.close()
+
+
+async def inspect_installation(settings: Settings) -> Sequence[Finding]:
+    """Every check of the installation, each with its mend."""
+    return await doctor.inspect_installation(settings)
+
+
+async def images_present(settings: Settings, references: Sequence[str]) -> frozenset[str]:
+    """Which of these images the engine has."""
+    return await doctor.images_present(settings, references)
+
+
+def _open_store(settings: Settings) -> Store:
+    if settings.secret_keys is None:
+        sealing = keys_from_file(settings.secret_key_file)
+    else:
+        text = ",".join(key.reveal() for key in settings.secret_keys)
+        sealing = keys_from_text(text, "secret_keys")
+    return open_store(settings.database.reveal(), sealing, SystemClock())
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The wired parts that have a life of their own."""
+
+    engine: DockerEngine
+    networks: EngineNetworks
+    removals: Removals
+    dispatcher: Dispatcher
+    recovery: Recovery
+    space: FreeSpace
+    api: Api
+    webhook: WebhookEndpoint | None
+
+
+class _Server(uvicorn.Server):
+    """Tells the service that it is stopping before it waits for its connections."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, None)
+
+
+async def _serve(settings: Settings, store: Store) -> int:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        registrar = await _registrar(settings, stack)
+        service = _wire(settings, store, registrar)
+        stack.push_async_callback(service.engine.close)
+        await _first_key(settings, store)
+        config = uvicorn.Config(
+            application(service),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_graceful_shutdown=GRACE,
+        )
+        server = _Server(config, service.api.stopping)
+        return await _run(service, server)
+
+
+async def _run(service: Service, server: uvicorn.Server) -> int:
+    """Serve, with the loops beside it. A loop that ends by a defect ends the service, so that it is started anew."""
+    service.engine.start()
+    loops = [
+        asyncio.create_task(service.dispatcher.run(), name="dispatcher"),
+        asyncio.create_task(service.networks.watch(), name="networks"),
+        asyncio.create_task(_recover(service), name="recovery"),
+    ]
+    broken: list[str] = []
+
+    def ended(loop: "asyncio.Task[None]") -> None:
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            _log.critical(
+                "A loop has broken; the service stops.",
+                action="loop_broken",
+                loop=loop.get_name(),
+                exc_info=error,
+            )
+            broken.append(loop.get_name())
+            server.handle_exit(signal.SIGTERM, None)
+
+    for loop in loops:
+        loop.add_done_callback(ended)
+    try:
+        await server.serve()
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await service.dispatcher.stop()
+        await service.removals.drain(GRACE)
+    return 1 if broken or not server.started else 0
+
+
+async def _recover(service: Service) -> None:
+    await service.recovery.run()
+    info = await _info(service.engine)
+    if info.local:
+        service.space.watch(Path(info.root_dir))
+
+
+async def _info(engine: DockerEngine) -> EngineInfo:
+    while True:
+        with contextlib.suppress(Unavailable):
+            return await engine.info()
+        await asyncio.sleep(1)
+
+
+def application(service: Service) -> Starlette:
+    """The routes of a wired service."""
+    paths: list[BaseRoute] = list(routes(service.api))
+    if service.webhook is not None:
+        paths.append(service.webhook.route())
+    return Starlette(
+        routes=paths,
+        middleware=[Middleware(RequestIdentity, clock=service.api.clock)],
+        exception_handlers=dict(exception_handlers()),
+    )
+
+
+def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Service:
+    clock = SystemClock()
+    worker = WorkerId(new_id("wrk", clock.now()))
+    engine = DockerEngine(settings.docker_host, store.instance_id)
+    removals = Removals(engine, clock, store.jobs.sandbox_gone)
+    networks = EngineNetworks(DockerBridge(engine, store.instance_id))
+    host = _host(settings, store.instance_id, engine, networks, removals)
+    completion = Completion()
+    space = FreeSpace(settings.limits.free_space_bytes, settings.data_dir)
+    kinds: Mapping[str, Kind] = {
+        kind.name: kind
+        for kind in (Exec(settings.profiles), Runner(settings.profiles, store.instance_id, registrar))
+    }
+    output = OutputLimits(
+        keep_bytes=settings.limits.output_keep_bytes, kill_bytes=settings.limits.output_kill_bytes
+    )
+    driver = Driver(kinds, store.jobs, store.logs, host, completion, clock, output)
+
+    async def cap_of(key_id: KeyId) -> int | None:
+        return next((key.max_running for key in await store.keys.list() if key.id == key_id), None)
+
+    dispatcher = Dispatcher(
+        store.jobs,
+        driver,
+        completion,
+        clock,
+        worker,
+        max_running=settings.limits.max_running,
+        cap_of=cap_of,
+        held=space.shortage,
+    )
+    intake = Intake(store.jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running)
+    recovery = Recovery(kinds, store.jobs, host, completion, clock, worker, wake=dispatcher.wake)
+    api = _api(settings, store, engine, intake, completion, space)
+    webhook = _webhook(settings, store, intake)
+    return Service(engine, networks, removals, dispatcher, recovery, space, api, webhook)
+
+
+def _host(
+    settings: Settings,
+    instance: InstanceId,
+    engine: DockerEngine,
+    networks: EngineNetworks,
+    removals: Removals,
+) -> Host:
+    images = ImageShelf(
+        engine,
+        Pulls(engine.host),
+        Registries(settings.registries.values(), DockerLogins()),
+        allowed=AllowList(settings.images.allow),
+        deadlines=PullDeadlines(settings.deadlines.pull, settings.deadlines.pull_stall),
+    )
+    launcher = Launcher(
+        engine,
+        instance,
+        max_starting=settings.limits.max_starting,
+        deadlines=Deadlines(start=settings.deadlines.start),
+        # The engine's log must hold all that is kept: it is what is read on from when an attach is lost.
+        log_max_bytes=settings.limits.output_keep_bytes * 5 // 4 + (8 << 20),
+    )
+    return Host(engine, images, networks, launcher, removals, disk_interval=5.0)
+
+
+def _api(
+    settings: Settings,
+    store: Store,
+    engine: DockerEngine,
+    intake: Intake,
+    completion: Completion,
+    space: FreeSpace,
+) -> Api:
+    stopping = asyncio.Event()
+
+    def admission() -> None:
+        space.check()
+        if stopping.is_set():
+            raise Unavailable(
+                Reason.STOPPING, "The service is stopping; send this again in a moment.", retry_after=5
+            )
+
+    return Api(
+        jobs=store.jobs,
+        logs=store.logs,
+        keys=store.keys,
+        intake=intake,
+        completion=completion,
+        profiles=settings.profiles,
+        clock=SystemClock(),
+        version=__version__,
+        rules=Rules(
+            rate=settings.limits.rate,
+            max_queued=settings.limits.max_queued,
+            default_timeout=settings.deadlines.timeout,
+            max_timeout=settings.deadlines.timeout_max,
+            default_queue_timeout=settings.deadlines.queue_timeout,
+            body_bytes=settings.limits.body_bytes,
+        ),
+        pings={"store": store.ping, "docker": engine.ping},
+        admission=admission,
+        stopping=stopping,
+    )
+
+
+def _webhook(settings: Settings, store: Store, intake: Intake) -> WebhookEndpoint | None:
+    """A webhook secret alone is a valid setting: then deliveries are stored, and what they ask for waits."""
+    if not settings.github.webhook_secrets:
+        return None
+    grammar = Grammar(
+        frozenset(settings.profiles), settings.github.label_prefix, ARCHITECTURES.get(_machine(), "x64")
+    )
+    return WebhookEndpoint(
+        Signatures(settings.github.webhook_secrets), grammar, store.inbox, SystemClock(), awaken=intake.awaken
+    )
+
+
+def _machine() -> str:
+    import platform  # noqa: PLC0415
+
+    return platform.machine()
+
+
+async def _registrar(settings: Settings, stack: AsyncExitStack) -> Registrar | None:
+    """The way to GitHub, if there are credentials. Its library is large, and loaded only then."""
+    github = settings.github
+    if github.app_id is None or github.private_key is None:
+        return None
+    from chaser.github.client import AppClient, AppCredentials  # noqa: PLC0415
+    from chaser.github.registrar import AppRegistrar  # noqa: PLC0415
+
+    credentials = AppCredentials(github.app_id, github.private_key)
+    client = await stack.enter_async_context(AppClient(credentials, SystemClock(), api_url=github.api_url))
+    return AppRegistrar(client)
+
+
+async def _first_key(settings: Settings, store: Store) -> None:
+    """At the first start: one key with all scopes, in a file that only its owner can read."""
+    if await store.keys.list():
+        return
+    secret, now = keys.generate(), SystemClock().now()
+    settings.first_key_file.touch(mode=0o600)
+    settings.first_key_file.write_text(secret.text + "\n")
+    await store.keys.add(
+        keys.ApiKey(KeyId(new_id("key", now)), "first", secret.public, secret.digest, keys.ALL_SCOPES, now)
+    )
+    _log.info("Made the first API key.", action="first_key", path=str(settings.first_key_file))

@@ -1,0 +1,244 @@
+"""The Docker engine, through the `docker` package: the only place that knows it."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from chaser.errors import ConfigError, Refused
+from chaser.ids import InstanceId, SandboxId
+from chaser.jobs.reason import Reason
+from chaser.sandboxes.engine import (
+    Chunk,
+    ContainerId,
+    ContainerOptions,
+    ContainerState,
+    EngineInfo,
+    ExitCause,
+    Image,
+    Receiver,
+)
+from chaser.sandboxes.engines.attachment import StreamAttachment, adopt, duplicate
+from chaser.sandboxes.engines.calls import Calls
+from chaser.sandboxes.engines.ceiling import nofile_ceiling
+from chaser.sandboxes.engines.creation import creation
+from chaser.sandboxes.engines.exits import EventFeed, Exits
+from chaser.sandboxes.engines.log_stream import LogConnection, LogFrames
+from chaser.sandboxes.labels import INSTANCE, SANDBOX, container_name
+
+T = TypeVar("T")
+
+Client = Any
+"""`docker.APIClient`, whose published types are too thin to check against."""
+
+UNIX = "unix://"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+class DockerEngine:
+    """One Docker engine. Nothing is asked of it before the first call, so that the service starts without it."""
+
+    def __init__(self, host: str | None, instance: InstanceId) -> None:
+        self.host = host or DEFAULT_HOST
+        if not self.host.startswith((UNIX, "tcp://")):
+            raise ConfigError((f"docker_host: {self.host} is neither unix://… nor tcp://…",))
+        self._instance = instance
+        self._calls = Calls()
+        self._client: Client | None = None
+        self._exits = Exits(self._open_events, self._has_ended)
+        self._info: EngineInfo | None = None
+        self._info_of = 0
+
+    def start(self) -> None:
+        """Begin to follow the engine's events."""
+        self._exits.start()
+
+    async def close(self) -> None:
+        await self._exits.stop()
+        self._calls.close()
+        if self._client is not None:
+            self._client.close()
+
+    async def run(self, work: Callable[[Client], T]) -> T:
+        """Run one piece of blocking work with the SDK, in the bounded pool and with its deadline."""
+        return await self._calls.run(lambda: work(self._connected()))
+
+    async def ping(self) -> None:
+        await self.run(lambda client: client.ping())
+
+    async def info(self) -> EngineInfo:
+        """Asked once per connection of the event stream: another engine, or another version, means a new one."""
+        if self._info is None or self._info_of != self._exits.connections:
+            self._info_of = self._exits.connections
+            self._info = await self._ask_info()
+        return self._info
+
+    async def _ask_info(self) -> EngineInfo:
+        answer = cast("dict[str, Any]", await self.run(lambda client: client.info()))
+        local = self.host.startswith(UNIX)
+        return EngineInfo(
+            id=answer["ID"],
+            version=answer["ServerVersion"],
+            runtimes=frozenset(answer["Runtimes"]),
+            default_runtime=answer["DefaultRuntime"],
+            storage_driver=answer["Driver"],
+            cgroup_version=answer.get("CgroupVersion", "1"),
+            root_dir=answer["DockerRootDir"],
+            architecture=answer["Architecture"],
+            rootless="name=rootless" in answer.get("SecurityOptions", ()),
+            local=local,
+            nofile_ceiling=nofile_ceiling(self.host.removeprefix(UNIX)) if local else None,
+        )
+
+    async def image(self, reference: str) -> Image | None:
+        try:
+            found = cast("dict[str, Any]", await self.run(lambda client: client.inspect_image(reference)))
+        except NotFound:
+            return None
+        config = cast("dict[str, Any]", found.get("Config") or {})
+        digests = cast("list[str]", found.get("RepoDigests") or [])
+        return Image(
+            id=found["Id"],
+            digest=digests[0].partition("@")[2] if digests else None,
+            user=config.get("User") or "",
+            volumes=frozenset(config.get("Volumes") or {}),
+            working_dir=config.get("WorkingDir") or "",
+        )
+
+    async def create(self, options: ContainerOptions) -> ContainerId:
+        try:
+            answer = await self.run(
+                lambda client: client.create_container_from_config(creation(options), options.name)
+            )
+        except ImageNotFound as error:
+            raise Refused(
+                Reason.IMAGE_NOT_FOUND, "The image was removed from the engine just now; try again."
+            ) from error
+        except APIError as error:
+            raise Refused(
+                Reason.IMAGE_UNUSABLE, f"The engine refuses this sandbox: {error.explanation}"
+            ) from error
+        container = ContainerId(cast("str", answer["Id"]))
+        self._exits.watch(container)
+        return container
+
+    async def attach(self, container: ContainerId, receiver: Receiver) -> StreamAttachment:
+        def connect(client: Client) -> Any:
+            opened: Any = client.attach_socket(
+                container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            )
+            connection = duplicate(opened.fileno())
+            opened.close()
+            return connection
+
+        return await adopt(await self.run(connect), receiver)
+
+    async def start_container(self, container: ContainerId) -> None:
+        try:
+            await self.run(lambda client: client.start(container))
+        except APIError as error:
+            raise Refused(
+                Reason.IMAGE_UNUSABLE, f"The engine cannot start this sandbox: {error.explanation}"
+            ) from error
+
+    async def kill(self, container: ContainerId) -> None:
+        await self._unless_gone(lambda client: client.kill(container))
+
+    async def remove(self, container: ContainerId) -> None:
+        await self._unless_gone(lambda client: client.remove_container(container, v=True, force=True))
+        if (await self.state(container)).cause is not ExitCause.GONE:
+            # Somebody else's removal of it is under way.
+            await self.run(lambda client: client.wait(container, condition="removed", timeout=60))
+        self._exits.forget(container)
+
+    async def state(self, container: ContainerId, *, with_size: bool = False) -> ContainerState:
+        def inspect(client: Client) -> dict[str, Any]:
+            # The SDK's own method cannot ask for the size.
+            url = client._url("/containers/{0}/json", container)
+            return client._result(client._get(url, params={"size": with_size}), True)
+
+        try:
+            found = await self.run(inspect)
+        except NotFound:
+            return ContainerState(ExitCause.GONE)
+        return _state(found)
+
+    async def exited(self, container: ContainerId) -> None:
+        await self._exits.wait(container)
+
+    async def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
+        frames = LogFrames(skip)
+        source = await self.run(lambda client: LogConnection(client, container))
+        try:
+            while (frame := await self._calls.run(source.next, deadline=None, patient=False)) is not None:
+                chunk = frames.take(*frame)
+                if chunk is not None:
+                    yield chunk
+        finally:
+            source.close()
+
+    async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:
+        label = f"{INSTANCE}={instance}"
+        found = await self.run(lambda client: client.containers(all=True, filters={"label": [label]}))
+        return [
+            (ContainerId(cast("str", each["Id"])), sandbox)
+            for each in cast("list[dict[str, Any]]", found)
+            if (sandbox := _ours(each)) is not None
+        ]
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            self._client = docker.APIClient(base_url=self.host, timeout=60, max_pool_size=32)
+        return self._client
+
+    async def _unless_gone(self, work: Callable[[Client], object]) -> None:
+        try:
+            await self.run(work)
+        except APIError as error:
+            # 404: it is gone; 409: it has ended, or its removal is under way.
+            if error.status_code not in {404, 409}:
+                raise
+
+    async def _has_ended(self, container: ContainerId) -> bool:
+        return (await self.state(container)).cause in {ExitCause.EXITED, ExitCause.GONE}
+
+    def _open_events(self, since: int) -> EventFeed:
+        filters = {"type": "container", "event": ["die", "destroy"], "label": f"{INSTANCE}={self._instance}"}
+        client: Client = docker.APIClient(base_url=self.host, timeout=60)
+        return _Feed(client, client.events(since=since, filters=filters, decode=True))
+
+
+class _Feed:
+    """The SDK's event stream, reduced to container ids. It has a connection of its own."""
+
+    def __init__(self, client: Client, stream: Any) -> None:
+        self._client = client
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[ContainerId]:
+        for event in cast("Iterator[dict[str, Any]]", self._stream):
+            yield ContainerId(event["Actor"]["ID"])
+
+    def close(self) -> None:
+        self._stream.close()
+        self._client.close()
+
+
+def _state(found: dict[str, Any]) -> ContainerState:
+    state = found["State"]
+    size = found.get("SizeRw")
+    match state["Status"]:
+        case "created":
+            return ContainerState(ExitCause.NEVER_STARTED, disk_bytes=size)
+        case "exited" | "dead" | "removing":
+            return ContainerState(ExitCause.EXITED, state["ExitCode"], state["OOMKilled"], size)
+        case _:
+            return ContainerState(ExitCause.RUNNING, disk_bytes=size)
+
+
+def _ours(found: dict[str, Any]) -> SandboxId | None:
+    """The sandbox's id, if name and label agree. An image's own labels are merged into a container's, so that the
+    label alone proves nothing."""
+    sandbox = SandboxId(found["Labels"].get(SANDBOX, ""))
+    return sandbox if f"/{container_name(sandbox)}" in found["Names"] else None

@@ -1,0 +1,87 @@
+"""The networks that a sandbox can have, under the names that the engine knows them by."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from chaser.errors import Refused
+from chaser.jobs.reason import Reason
+from chaser.sandboxes.spec import Network
+
+log = structlog.stdlib.get_logger()
+
+RENEWED_EVERY = 60.0
+"""Seconds between two looks at the firewall rules: an engine that restarts, or an administrator, may flush them, and
+nothing tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeReady:
+    """The bridge is there, and its rules hold."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EgressUnavailable:
+    """The rules cannot be set here; without them a sandbox could reach what it must not."""
+
+    why: str
+    mend: str
+
+
+class Bridge(Protocol):
+    async def ensure(self) -> BridgeReady | EgressUnavailable:
+        """Make the bridge and its rules, or find that they are there."""
+        ...
+
+
+class EngineNetworks:
+    """Implements `host.Networks`. The bridge is made at the first need, and looked after from then on."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._lock = asyncio.Lock()
+        self._outcome: BridgeReady | EgressUnavailable | None = None
+
+    async def named(self, network: Network) -> str:
+        match network:
+            case Network.NONE:
+                return "none"
+            case Network.INTERNET:
+                return await self._internet()
+            case Network.ALLOWLIST:
+                raise Refused(
+                    Reason.NETWORK_UNAVAILABLE, "This version has no allow lists; ask for none or internet."
+                )
+
+    async def watch(self) -> None:
+        """Keep the rules in place, until cancelled."""
+        while True:
+            await self._renew()
+            await asyncio.sleep(RENEWED_EVERY)
+
+    async def _internet(self) -> str:
+        match self._outcome or await self._renew():
+            case BridgeReady(name=name):
+                return name
+            case EgressUnavailable(why=why, mend=mend):
+                message = (
+                    f'The network "internet" cannot be offered: {why} {mend} Or ask for the network "none".'
+                )
+                raise Refused(Reason.NETWORK_UNAVAILABLE, message)
+
+    async def _renew(self) -> BridgeReady | EgressUnavailable:
+        async with self._lock:
+            outcome = await self._bridge.ensure()
+            if isinstance(outcome, EgressUnavailable) and outcome != self._outcome:
+                log.error(
+                    "Sandboxes get no network: its rules cannot be set.",
+                    action="egress_unavailable",
+                    why=outcome.why,
+                    mend=outcome.mend,
+                )
+            self._outcome = outcome
+            return outcome

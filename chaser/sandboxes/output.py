@@ -1,0 +1,159 @@
+"""A run's output on its way to the store: masked, numbered, bounded, in the order in which it was read.
+
+Nothing is held that need not be: pieces wait in memory only while a write is under way. Up to `keep_bytes` all is
+kept; of what comes after, the last `tail_bytes`, with a frame before them that counts what is left out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chaser.clock import Clock
+from chaser.errors import Unavailable
+from chaser.jobs.ports import Fence, Frame, Stream
+from chaser.sandboxes.masking import Masker
+from chaser.sandboxes.pieces import Pieces
+
+BATCH: Final = 2 * 1024 * 1024
+"""Bytes that one write takes at the most."""
+RETRY: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between tries while the store does not answer; the last one is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLimits:
+    keep_bytes: int = 100 * 1024 * 1024
+    tail_bytes: int = 1024 * 1024
+    pending_bytes: int = 12 * 1024 * 1024
+    """How much may wait for the store before `on_lag` is called."""
+    kill_bytes: int | None = None
+    """How much a run may print before `on_flood` is called; none: without end."""
+
+
+class Output:
+    """Takes pieces on the event loop and never makes their sender wait; a task of its own writes them."""
+
+    def __init__(
+        self,
+        limits: OutputLimits,
+        secrets: Mapping[str, str],
+        clock: Clock,
+        append: Callable[[Sequence[Frame]], Awaitable[Fence]],
+        *,
+        on_lag: Callable[[], None],
+        on_flood: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._limits = limits
+        self._secrets = secrets
+        self._clock = clock
+        self._append = append
+        self._on_lag = on_lag
+        self._on_flood = on_flood
+        self._on_lost = on_lost
+        self._maskers: dict[Stream, Masker] = {}
+        self._pending = Pieces()
+        self._kept_bytes = 0
+        self._tail = Pieces()
+        self._skipped = 0
+        self._seq = 0
+        self._more = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closing = False
+        self._flooded = False
+        self.total_bytes = 0
+        """Bytes printed so far, as they were printed."""
+        self._writer = asyncio.create_task(self._write(), name="output")
+
+    def take(self, stream: Stream, data: bytes) -> None:
+        self.total_bytes += len(data)
+        masker = self._masker(stream)
+        self._keep(stream, masker.feed(data) if masker else data)
+        flood = self._limits.kill_bytes
+        if flood is not None and self.total_bytes > flood and not self._flooded:
+            self._flooded = True
+            self._on_flood()
+
+    async def room(self) -> None:
+        """Until no more than a little waits to be written: for a sender that can be made to wait (the engine's log)."""
+        await self._room.wait()
+
+    async def close(self) -> None:
+        """Write all that is left, the tail too."""
+        for stream, masker in self._maskers.items():
+            self._keep(stream, masker.finish())
+        self._closing = True
+        self._more.set()
+        await self._writer
+
+    def abandon(self) -> None:
+        """Write no more: the row belongs to somebody else now."""
+        self._writer.cancel()
+
+    def _masker(self, stream: Stream) -> Masker | None:
+        if not self._secrets:
+            return None
+        if stream not in self._maskers:
+            self._maskers[stream] = Masker(self._secrets.values())
+        return self._maskers[stream]
+
+    def _keep(self, stream: Stream, data: bytes) -> None:
+        space = self._limits.keep_bytes - self._kept_bytes
+        head, rest = (data, b"") if len(data) <= space else (data[:space], data[space:])
+        if head:
+            self._kept_bytes += len(head)
+            self._pending.append(stream, head)
+            self._more.set()
+            if self._pending.size > BATCH:
+                self._room.clear()
+            if self._pending.size > self._limits.pending_bytes:
+                self._on_lag()
+        if rest:
+            self._tail.append(stream, rest)
+            self._skipped += self._tail.shorten(self._limits.tail_bytes)
+
+    async def _write(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._pending:
+                if not await self._stored(self._frames(self._pending.take(BATCH))):
+                    return
+            if self._closing:
+                break
+        await self._write_tail()
+
+    async def _write_tail(self) -> None:
+        if self._skipped:
+            self._seq += 1
+            gap = Frame(self._seq, Stream.GAP, self._clock.now(), b"", self._skipped)
+            if not await self._stored([gap]):
+                return
+        if self._tail:
+            await self._stored(self._frames(self._tail.take(self._tail.size)))
+
+    def _frames(self, pieces: Sequence[tuple[Stream, bytes]]) -> Sequence[Frame]:
+        now = self._clock.now()
+        first = self._seq + 1
+        self._seq += len(pieces)
+        if self._pending.size <= BATCH:
+            self._room.set()
+        return [Frame(first + index, stream, now, data) for index, (stream, data) in enumerate(pieces)]
+
+    async def _stored(self, frames: Sequence[Frame]) -> bool:
+        """Write, trying again for as long as the store does not answer; false if the row is no longer ours."""
+        tries = 0
+        while True:
+            try:
+                fence = await self._append(frames)
+            except Unavailable:
+                await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
+                tries += 1
+                continue
+            if fence is Fence.LOST:
+                self._room.set()
+                self._on_lost()
+                return False
+            return True

@@ -1,0 +1,63 @@
+"""Removes sandboxes in the background, until the engine confirms each: the answer to a client need not wait for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import structlog
+
+from chaser.clock import Clock
+from chaser.errors import Unavailable
+from chaser.ids import SandboxId
+from chaser.sandboxes.engine import ContainerId, Engine
+from chaser.sandboxes.labels import container_name
+
+log = structlog.stdlib.get_logger()
+
+AT_ONCE = 4
+"""More removals at the same time only make starts slower: they compete for the engine's locks and the cores."""
+
+
+class Removals:
+    def __init__(
+        self, engine: Engine, clock: Clock, gone: Callable[[SandboxId, datetime], Awaitable[None]]
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._gone = gone
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def remove(self, sandbox: SandboxId) -> None:
+        """See to it that the sandbox goes, whether it was created or only named."""
+        task = asyncio.create_task(self.removed(sandbox), name=f"remove {sandbox}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def removed(self, sandbox: SandboxId) -> None:
+        """Remove it, and record that it is gone. Tries for as long as the engine or the store is away."""
+        pause = 0.5
+        while True:
+            try:
+                async with self._slots:
+                    # A name serves as an id, and is known even where creation was cut off.
+                    await self._engine.remove(ContainerId(container_name(sandbox)))
+                await self._gone(sandbox, self._clock.now())
+            except Unavailable as error:
+                log.warning(
+                    "A sandbox could not be removed yet.",
+                    action="remove_later",
+                    sandbox_id=sandbox,
+                    error=error.message,
+                )
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(30.0, pause * 2)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is under way finish, for so long; the next start sweeps the rest."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
