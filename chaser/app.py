@@ -224,7 +224,7 @@ def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Serv
     output = OutputLimits(
         keep_bytes=settings.limits.output_keep_bytes, kill_bytes=settings.limits.output_kill_bytes
     )
-    driver = Driver(kinds, store.jobs, store.logs, host, completion, clock, output)
+    driver = Driver(kinds, store.jobs, store.logs, host, completion, clock, output, settings.data_dir)
 
     async def cap_of(key_id: KeyId) -> int | None:
         return next((key.max_running for key in await store.keys.list() if key.id == key_id), None)

@@ -6,6 +6,7 @@ sent. A write that finds its row moved on ends the work and removes what was mad
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -45,7 +46,9 @@ class Driver:
         completion: Completion,
         clock: Clock,
         output_limits: OutputLimits,
+        spool: Path,
     ) -> None:
+        """`spool` is a folder for output that waits for the store."""
         self._kinds = kinds
         self._store = store
         self._logs = logs
@@ -53,6 +56,7 @@ class Driver:
         self._completion = completion
         self._clock = clock
         self._output_limits = output_limits
+        self._spool = spool
 
     async def drive(self, claim: Claim, stop: Stop) -> None:
         """Work on a claim until its row has moved on. Cancelling this leaves a sandbox that has begun running."""
@@ -132,7 +136,7 @@ class Driver:
             self._hold(await self._insist(lambda: self._store.begin(claim, now)))
             self._completion.changed(claim.job.id)
 
-        output = self._output(claim, launch, prepared, stop)
+        output = self._output(claim, launch, stop)
         disk = self._host.disk_watch(prepared.container, spec, stop)
         try:
             ending = await self._host.launcher.run(prepared, launch, output, stop, begun)
@@ -145,7 +149,7 @@ class Driver:
         ledger.output_bytes = output.total_bytes
         return ending
 
-    def _output(self, claim: Claim, launch: Launch, prepared: Prepared, stop: Stop) -> Output:
+    def _output(self, claim: Claim, launch: Launch, stop: Stop) -> Output:
         async def append(frames: Sequence[Frame]) -> Fence:
             fence = await self._logs.append(claim, frames)
             self._completion.changed(claim.job.id)
@@ -158,7 +162,7 @@ class Driver:
             launch.masked,
             self._clock,
             append,
-            on_lag=prepared.attachment.close,
+            self._spool,
             on_flood=lambda: stop.request(Reason.OUTPUT_LIMIT, flood),
             on_lost=lambda: stop.request(Reason.HOST_LOST, "Another attempt holds this job."),
         )

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from chaser.jobs.ports import Stream
 from chaser.sandboxes.engine import STDERR, STDOUT
 from chaser.sandboxes.markers import Begin, End, Mark, MarkScanner, Output, Ready
-from chaser.sandboxes.spec import Streams
+from chaser.sandboxes.spec import Launch, Streams
 
 SPLIT = {STDOUT: Stream.STDOUT, STDERR: Stream.STDERR}
 
@@ -19,7 +19,7 @@ class Phase(Enum):
     READY = auto()
     BEGUN = auto()
     ENDED = auto()
-    """END was seen on both pipes: they drain apart, and what one has may come after the other's END."""
+    """The last END was seen on both pipes: they drain apart, and what one has may come after the other's END."""
 
 
 class Capture:
@@ -30,7 +30,7 @@ class Capture:
         self.raw = {STDOUT: 0, STDERR: 0}
         self.end: End | None = None
         self._scanners = {STDOUT: MarkScanner(), STDERR: MarkScanner()}
-        self._ended: set[int] = set()
+        self._steps_left = {STDOUT: 1, STDERR: 1}
         self._sink: Callable[[Stream, bytes], None] = _nowhere
         self._streams = Streams.MERGED
         self._phase = Phase.PREPARING
@@ -41,10 +41,11 @@ class Capture:
     def phase(self) -> Phase:
         return self._phase
 
-    def listen(self, nonce: str, streams: Streams, sink: Callable[[Stream, bytes], None]) -> None:
+    def listen(self, nonce: str, launch: Launch, sink: Callable[[Stream, bytes], None]) -> None:
         """From the hand-over on: which marks to expect, and where output goes."""
-        self._streams = streams
+        self._streams = launch.streams
         self._sink = sink
+        self._steps_left = dict.fromkeys(self._scanners, len(launch.steps))
         for scanner in self._scanners.values():
             scanner.expect(nonce)
 
@@ -82,10 +83,10 @@ class Capture:
             case Begin():
                 self._reach(Phase.BEGUN)
             case End():
-                self._ended.add(pipe)
-                if self.end is None or pipe == STDOUT:
+                self._steps_left[pipe] -= 1
+                if self._steps_left[pipe] == 0:
                     self.end = mark
-                if len(self._ended) == len(self._scanners):
+                if not any(self._steps_left.values()):
                     self._reach(Phase.ENDED)
 
     def _reach(self, phase: Phase) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+import structlog
+
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId, SandboxId
 from chaser.jobs.reason import Reason
@@ -33,6 +35,8 @@ from chaser.sandboxes.spec import Launch, SandboxSpec
 from chaser.sandboxes.stop import Stop, StopRequested
 
 T = TypeVar("T")
+
+log = structlog.stdlib.get_logger()
 
 NO_SHELL = 127
 """docker-init's exit status when it finds no program to start."""
@@ -99,16 +103,16 @@ class Launcher:
         stop: Stop,
         begun: Callable[[], Awaitable[None]],
     ) -> Ending | NotBegun:
-        """Hand over, and read until the end. When this returns, nothing of the launch runs any more.
+        """Hand over, and read until the end. When this returns, nothing of the launch runs any more; only where the
+        engine has been away too long to say so, that is left to the removal of the sandbox.
 
         `begun` is called once the first step is known to have begun.
         """
         nonce = secrets.token_hex(16)
-        prepared.capture.listen(nonce, launch.streams, output.take)
-        await prepared.attachment.send(message(launch, nonce))
+        prepared.capture.listen(nonce, launch, output.take)
         try:
-            if not await stop.guard(self._begins(prepared, output)):
-                return await self._without_begin(prepared)
+            if not await stop.guard(self._begins(prepared, message(launch, nonce), output)):
+                return await self._without_begin(prepared, launch, output)
             with _run_deadline(launch, stop):
                 await stop.guard(begun())
                 await stop.guard(self._follow(prepared, output, Phase.ENDED))
@@ -167,9 +171,10 @@ class Launcher:
         )
         return Refused(Reason.IMAGE_UNUSABLE, message)
 
-    async def _begins(self, prepared: Prepared, output: Output) -> bool:
+    async def _begins(self, prepared: Prepared, handed_over: bytes, output: Output) -> bool:
         try:
             async with asyncio.timeout(self._deadlines.start.total_seconds()):
+                await prepared.attachment.send(handed_over)
                 return await self._follow(prepared, output, Phase.BEGUN)
         except TimeoutError:
             return False
@@ -191,9 +196,13 @@ class Launcher:
                 await output.room()
         return False
 
-    async def _without_begin(self, prepared: Prepared) -> NotBegun:
+    async def _without_begin(self, prepared: Prepared, launch: Launch, output: Output) -> Ending | NotBegun:
         prepared.attachment.close()
         await self._end(prepared.container)
+        # BEGIN may only have come too late. What has begun must not run again, and the log knows.
+        if await self._follow(prepared, output, Phase.BEGUN):
+            await self._follow(prepared, output, Phase.ENDED)
+            return await self._ending(prepared, launch)
         state = await self._insist(lambda: self._engine.state(prepared.container))
         if state.exit_code == NOT_HANDED_OVER:
             return NotBegun(
@@ -216,9 +225,18 @@ class Launcher:
 
     async def _stop(self, prepared: Prepared, output: Output, stopped: Stopped) -> Ending:
         prepared.attachment.close()
-        await self._end(prepared.container)
-        # What was printed up to the kill is in the engine's log.
-        await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
+        try:
+            await self._end(prepared.container)
+            # What was printed up to the kill is in the engine's log.
+            await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
+        except Unavailable as error:
+            # The stop stands: the sandbox is removed as soon as the engine answers.
+            log.warning(
+                "A stopped sandbox could not be ended yet.",
+                action="stop_unconfirmed",
+                sandbox_id=prepared.id,
+                error=error.message,
+            )
         prepared.capture.finish()
         return stopped
 
@@ -234,8 +252,14 @@ class Launcher:
         """Kill all of it, and wait for the engine's word that it has ended: killing a container's first process ends
         its whole process namespace (pid_namespaces(7))."""
         await self._insist(lambda: self._engine.kill(container))
-        async with asyncio.timeout(self._deadlines.end.total_seconds()):
-            await self._engine.exited(container)
+        try:
+            async with asyncio.timeout(self._deadlines.end.total_seconds()):
+                await self._engine.exited(container)
+        except TimeoutError as error:
+            message = (
+                f"The engine did not confirm a sandbox's end within {self._deadlines.end.total_seconds():.0f} s."
+            )
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, message) from error
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Try until the engine answers, for as long as patience lasts."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import ahocorasick
 
-MASK = b"***"
+MASK = "***"
 SHORTEST = 4
 PIECE = 512
 """Bytes. A longer needle is looked for in pieces of this length, which bounds what has to be held back."""
@@ -26,6 +26,8 @@ class Masker:
         needles = {piece for value in values for form in _forms(value) for piece in _pieces(form)}
         self._longest = max(map(len, needles), default=0)
         self._held = b""
+        self._covered = 0
+        """How many bytes of `_held` belong to a run of secrets whose mask has been shown already."""
         self._automaton = ahocorasick.Automaton()
         for needle in needles:
             self._automaton.add_word(needle.decode("latin-1"), len(needle))
@@ -35,22 +37,35 @@ class Masker:
         if not self._longest:
             return data
         text = (self._held + data).decode("latin-1")
-        found = self._found(text)
         border = self._border(text)
-        for start, end in found:
-            if start < border < end:
-                border = start
+        shown, self._covered = self._masked(text, border)
         self._held = text[border:].encode("latin-1")
-        return _masked(text[:border], [span for span in found if span[1] <= border])
+        return shown
 
     def finish(self) -> bytes:
         """The stream has ended: what was held back."""
         text, self._held = self._held.decode("latin-1"), b""
-        return _masked(text, self._found(text)) if text else b""
+        shown, self._covered = self._masked(text, len(text))
+        return shown
+
+    def _masked(self, text: str, border: int) -> tuple[bytes, int]:
+        """`text` up to `border` with its secrets masked, and how far beyond it the last mask reaches: a run of
+        secrets that overlap may go on without end, so it is not waited for."""
+        parts: list[str] = []
+        at = 0
+        for start, end in self._found(text):
+            if start >= border and start > 0:
+                break
+            parts += [text[at:start], "" if start == 0 and self._covered else MASK]
+            at = end
+        parts.append(text[at:border])
+        return "".join(parts).encode("latin-1"), max(0, at - border)
 
     def _found(self, text: str) -> Sequence[tuple[int, int]]:
         """Where secrets are, as (start, end), overlapping ones merged."""
         spans = sorted((end + 1 - length, end + 1) for end, length in self._automaton.iter(text))
+        if self._covered:
+            spans.insert(0, (0, self._covered))
         merged: list[tuple[int, int]] = []
         for start, end in spans:
             if merged and start < merged[-1][1]:
@@ -66,15 +81,6 @@ class Masker:
             if self._automaton.longest_prefix(tail) == len(tail):
                 return at
         return len(text)
-
-
-def _masked(text: str, spans: Sequence[tuple[int, int]]) -> bytes:
-    parts: list[bytes] = []
-    at = 0
-    for start, end in spans:
-        parts += [text[at:start].encode("latin-1"), MASK]
-        at = end
-    return b"".join((*parts, text[at:].encode("latin-1")))
 
 
 def _pieces(form: bytes) -> Iterable[bytes]:
@@ -93,6 +99,7 @@ def _forms(value: str) -> Iterable[bytes]:
         yield quote(text, safe="").encode()
         yield quote_plus(text).encode()
         yield json.dumps(text)[1:-1].encode()
+        yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
         yield from _base64_forms(raw)
 
 

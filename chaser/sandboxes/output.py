@@ -1,19 +1,25 @@
 """A run's output on its way to the store: masked, numbered, bounded, in the order in which it was read.
 
-Nothing is held that need not be: pieces wait in memory only while a write is under way. Up to `keep_bytes` all is
+Little is held in memory: what a write under way cannot take waits in `chaser.sandboxes.backlog`. Up to `keep_bytes` all is
 kept; of what comes after, the last `tail_bytes`, with a frame before them that counts what is left out.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+import structlog
 
 from chaser.clock import Clock
 from chaser.errors import Unavailable
 from chaser.jobs.ports import Fence, Frame, Stream
+from chaser.sandboxes.backlog import Backlog
 from chaser.sandboxes.masking import Masker
 from chaser.sandboxes.pieces import Pieces
+
+log = structlog.stdlib.get_logger()
 
 BATCH: Final = 2 * 1024 * 1024
 """Bytes that one write takes at the most."""
@@ -25,8 +31,10 @@ RETRY: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 class OutputLimits:
     keep_bytes: int = 100 * 1024 * 1024
     tail_bytes: int = 1024 * 1024
-    pending_bytes: int = 12 * 1024 * 1024
-    """How much may wait for the store before `on_lag` is called."""
+    memory_bytes: int = 4 * 1024 * 1024
+    """How much may wait for the store in memory; what is beyond waits in a file."""
+    frames: int = 1_000_000
+    """How many frames are kept at the most: streams that alternate byte by byte make one of each byte."""
     kill_bytes: int | None = None
     """How much a run may print before `on_flood` is called; none: without end."""
 
@@ -40,8 +48,8 @@ class Output:
         secrets: Mapping[str, str],
         clock: Clock,
         append: Callable[[Sequence[Frame]], Awaitable[Fence]],
+        spool: Path,
         *,
-        on_lag: Callable[[], None],
         on_flood: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
@@ -49,11 +57,11 @@ class Output:
         self._secrets = secrets
         self._clock = clock
         self._append = append
-        self._on_lag = on_lag
         self._on_flood = on_flood
         self._on_lost = on_lost
         self._maskers: dict[Stream, Masker] = {}
-        self._pending = Pieces()
+        self._pending = Backlog(spool, limits.memory_bytes)
+        self._full = False
         self._kept_bytes = 0
         self._tail = Pieces()
         self._skipped = 0
@@ -89,8 +97,9 @@ class Output:
         await self._writer
 
     def abandon(self) -> None:
-        """Write no more: the row belongs to somebody else now."""
+        """Write no more: all is written, or the row belongs to somebody else now."""
         self._writer.cancel()
+        self._pending.close()
 
     def _masker(self, stream: Stream) -> Masker | None:
         if not self._secrets:
@@ -100,19 +109,31 @@ class Output:
         return self._maskers[stream]
 
     def _keep(self, stream: Stream, data: bytes) -> None:
-        space = self._limits.keep_bytes - self._kept_bytes
-        head, rest = (data, b"") if len(data) <= space else (data[:space], data[space:])
-        if head:
-            self._kept_bytes += len(head)
-            self._pending.append(stream, head)
-            self._more.set()
-            if self._pending.size > BATCH:
-                self._room.clear()
-            if self._pending.size > self._limits.pending_bytes:
-                self._on_lag()
-        if rest:
+        head = data[: self._space()]
+        if head and not self._queued(stream, head):
+            self._full, head = True, b""
+        if rest := data[len(head) :]:
             self._tail.append(stream, rest)
             self._skipped += self._tail.shorten(self._limits.tail_bytes)
+
+    def _space(self) -> int:
+        """Bytes that are still kept before the middle is left out."""
+        if self._full or self._seq >= self._limits.frames:
+            return 0
+        return self._limits.keep_bytes - self._kept_bytes
+
+    def _queued(self, stream: Stream, data: bytes) -> bool:
+        """Put it in line for the store; false where the disk has no room for it: it is counted as left out."""
+        try:
+            self._pending.append(stream, data)
+        except OSError as error:
+            log.warning("No room to keep more of a run's output.", action="output_cut", error=str(error))
+            return False
+        self._kept_bytes += len(data)
+        self._more.set()
+        if self._pending.spilled:
+            self._room.clear()
+        return True
 
     async def _write(self) -> None:
         while True:
@@ -132,13 +153,13 @@ class Output:
             if not await self._stored([gap]):
                 return
         if self._tail:
-            await self._stored(self._frames(self._tail.take(self._tail.size)))
+            await self._stored(self._frames(self._tail.take(self._tail.weight)))
 
     def _frames(self, pieces: Sequence[tuple[Stream, bytes]]) -> Sequence[Frame]:
         now = self._clock.now()
         first = self._seq + 1
         self._seq += len(pieces)
-        if self._pending.size <= BATCH:
+        if not self._pending.spilled:
             self._room.set()
         return [Frame(first + index, stream, now, data) for index, (stream, data) in enumerate(pieces)]
 

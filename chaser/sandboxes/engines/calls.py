@@ -44,8 +44,8 @@ class Calls:
     """The pool. A cancelled caller still waits for its call to return, so that what it began can be undone; a caller
     that is not `patient` ends the call itself."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
+    def __init__(self, threads: int = THREADS) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
 
     async def run(
         self, work: Callable[[], T], deadline: float | None = DEADLINE, *, patient: bool = True

@@ -29,6 +29,13 @@ from chaser.sandboxes.labels import INSTANCE, SANDBOX, container_name
 
 T = TypeVar("T")
 
+GONE_OR_GOING = frozenset({404, 409})
+"""404: there is no such container; 409: it has ended, or its removal is under way."""
+
+READERS = 1024
+"""Threads at the most that read engine logs: such a read lasts until the container prints, so it must not take a
+thread from the other calls."""
+
 Client = Any
 """`docker.APIClient`, whose published types are too thin to check against."""
 
@@ -45,8 +52,10 @@ class DockerEngine:
             raise ConfigError((f"docker_host: {self.host} is neither unix://… nor tcp://…",))
         self._instance = instance
         self._calls = Calls()
+        self._reads = Calls(READERS)
         self._client: Client | None = None
         self._exits = Exits(self._open_events, self._has_ended)
+        self._names: dict[ContainerId, str] = {}
         self._info: EngineInfo | None = None
         self._info_of = 0
 
@@ -57,6 +66,7 @@ class DockerEngine:
     async def close(self) -> None:
         await self._exits.stop()
         self._calls.close()
+        self._reads.close()
         if self._client is not None:
             self._client.close()
 
@@ -120,6 +130,7 @@ class DockerEngine:
                 Reason.IMAGE_UNUSABLE, f"The engine refuses this sandbox: {error.explanation}"
             ) from error
         container = ContainerId(cast("str", answer["Id"]))
+        self._names[container] = options.name
         self._exits.watch(container)
         return container
 
@@ -146,11 +157,24 @@ class DockerEngine:
         await self._unless_gone(lambda client: client.kill(container))
 
     async def remove(self, container: ContainerId) -> None:
-        await self._unless_gone(lambda client: client.remove_container(container, v=True, force=True))
-        if (await self.state(container)).cause is not ExitCause.GONE:
-            # Somebody else's removal of it is under way.
-            await self.run(lambda client: client.wait(container, condition="removed", timeout=60))
+        try:
+            await self.run(lambda client: client.remove_container(container, v=True, force=True))
+        except APIError as error:
+            match error.status_code:
+                case 404:
+                    pass
+                case 409:
+                    await self._removed_by_another(container)
+                case _:
+                    raise
         self._exits.forget(container)
+
+    async def _removed_by_another(self, container: ContainerId) -> None:
+        """A removal of it is under way: wait for its end."""
+        try:
+            await self.run(lambda client: client.wait(container, condition="removed", timeout=60))
+        except NotFound:
+            pass  # it has ended between the two calls
 
     async def state(self, container: ContainerId, *, with_size: bool = False) -> ContainerState:
         def inspect(client: Client) -> dict[str, Any]:
@@ -169,9 +193,14 @@ class DockerEngine:
 
     async def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
         frames = LogFrames(skip)
-        source = await self.run(lambda client: LogConnection(client, container))
         try:
-            while (frame := await self._calls.run(source.next, deadline=None, patient=False)) is not None:
+            source = await self._reads.run(lambda: LogConnection(self._connected(), container))
+        except APIError as error:
+            if error.status_code not in GONE_OR_GOING:
+                raise
+            return  # and its log with it
+        try:
+            while (frame := await self._reads.run(source.next, deadline=None, patient=False)) is not None:
                 chunk = frames.take(*frame)
                 if chunk is not None:
                     yield chunk
@@ -196,9 +225,14 @@ class DockerEngine:
         try:
             await self.run(work)
         except APIError as error:
-            # 404: it is gone; 409: it has ended, or its removal is under way.
-            if error.status_code not in {404, 409}:
+            if error.status_code not in GONE_OR_GOING:
                 raise
+
+    def _forget(self, container: ContainerId) -> None:
+        """By its id, or by its name."""
+        for each in [each for each, name in self._names.items() if container in {each, name}]:
+            del self._names[each]
+            self._exits.forget(each)
 
     async def _has_ended(self, container: ContainerId) -> bool:
         return (await self.state(container)).cause in {ExitCause.EXITED, ExitCause.GONE}

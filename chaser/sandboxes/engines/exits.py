@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 import structlog
+from docker.errors import APIError
 
 from chaser.errors import Unavailable
 from chaser.sandboxes.engine import ContainerId
-from chaser.sandboxes.engines.calls import translated
+from chaser.sandboxes.engines.calls import translated, unavailable
 
 log = structlog.stdlib.get_logger()
 
@@ -94,11 +95,17 @@ class Exits:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the service has ended
                 loop.call_soon_threadsafe(call, *arguments)
 
+        def follow() -> None:
+            feed = self._open_feed(since)
+            told(self._opened, feed)
+            for container in feed:
+                told(self._note, container)
+
         def read() -> None:
             try:
-                feed = translated(lambda: self._open_feed(since))
-                told(self._opened, feed)
-                translated(lambda: [told(self._note, container) for container in feed])
+                translated(follow)
+            except APIError as error:
+                told(_settle, closed, unavailable(error))
             except Unavailable as error:
                 told(_settle, closed, error)
             else:

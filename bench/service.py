@@ -1,0 +1,90 @@
+"""The real program on a port of its own, for the time of a measurement."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+IMAGE = "chaser-small:latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    client: httpx.Client
+    pid: int
+
+    def exec(self, command: str, **fields: object) -> dict[str, object]:
+        """One run without network, and its answer."""
+        body = {"command": command, "image": IMAGE, "network": "none", **fields}
+        answer = self.client.post("/v1/exec", json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def resident_bytes(self) -> int:
+        return self._memory("VmRSS")
+
+    def peak_bytes(self) -> int:
+        return self._memory("VmHWM")
+
+    def _memory(self, field: str) -> int:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == field:
+                return int(value.split()[0]) * 1024
+        raise LookupError(field)
+
+
+@contextmanager
+def running(**settings: str) -> Generator[Service]:
+    """`chaser serve` with embedded defaults; `settings` are environment variables."""
+    with tempfile.TemporaryDirectory(prefix="chaser-bench-") as folder:
+        port = _free_port()
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CHASER_")},
+            "CHASER_DATA_DIR": folder,
+            "CHASER_PORT": str(port),
+            "CHASER_LOG_LEVEL": "warning",
+            "CHASER_LIMITS__RATE": "1000000/minute",
+            **settings,
+        }
+        with Path(folder, "service.log").open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "chaser", "serve"], env=environment, stdout=output, stderr=output
+            )
+        try:
+            key = Path(folder, "first.key")
+            url = f"http://127.0.0.1:{port}"
+            _await_ready(url, process)
+            headers = {"Authorization": f"Bearer {key.read_text().strip()}"}
+            with httpx.Client(base_url=url, headers=headers, timeout=600, limits=httpx.Limits()) as client:
+                yield Service(client, process.pid)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _await_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz").status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError("the service did not become ready; run `chaser doctor`")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,34 @@
+"""The commands, put together. What a command needs is imported when it runs: `--help` must be quick."""
+
+from typing import Annotated
+
+import typer
+
+from chaser import __version__
+from chaser.cli import demo, doctor, exec, jobs, keys, serve
+
+# rich's help pages cost half a second of imports
+program = typer.Typer(
+    rich_markup_mode=None, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
+)
+program.command("serve")(serve.serve)
+program.command("exec")(exec.exec_)
+program.add_typer(jobs.commands, name="jobs")
+program.add_typer(keys.commands, name="keys")
+program.command("doctor")(doctor.doctor)
+program.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"chaser {__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def chaser(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Ephemeral GitHub Actions runners and throwaway sandboxes on your own Docker host."""

@@ -1,0 +1,296 @@
+"""Settings: read once, from the environment over `chaser.toml` over the defaults, and reported whole.
+
+Nothing else in Chaser reads the environment. What leaves this module are frozen plain values.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetPydanticSchema, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, ErrorDetails
+from pydantic_core.core_schema import no_info_after_validator_function
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from chaser.config_sources import Document, Location, from_environment, from_file, of_the_user
+from chaser.config_values import (
+    Bytes,
+    Count,
+    Duration,
+    Port,
+    SecretList,
+    SecretText,
+    Strings,
+    Table,
+    UserPath,
+    fault,
+    whole_text,
+)
+from chaser.errors import ConfigError
+from chaser.profiles import DEFAULT, Profiles, cores
+from chaser.sandboxes.registry import Registry
+from chaser.secret import Secret
+
+FILE_NAME = "chaser.toml"
+_DATABASES = ("sqlite:///", "postgres://", "postgresql://")
+_ENGINES = ("unix://", "tcp://")
+
+
+def _begins(*prefixes: str) -> object:
+    return whole_text(lambda text: text.startswith(prefixes), f"must begin with {' or '.join(prefixes)}")
+
+
+def _database(url: Secret) -> Secret:
+    if not url.reveal().startswith(_DATABASES):
+        raise fault(f"must begin with {' or '.join(_DATABASES)}")
+    return url
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class ServiceLimits(Table):
+    """`[limits]`: what the service as a whole takes on."""
+
+    max_running: Count = 2 * cores()
+    max_starting: Count = 2 * cores()
+    max_queued: Count = 10_000
+    rate: Annotated[
+        str,
+        whole_text(
+            lambda text: re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", text) is not None,
+            'must be a number of requests and a span, such as "600/minute"',
+        ),
+    ] = "600/minute"
+    """requests per API key"""
+    body_bytes: Bytes = 1 << 20
+    output_keep_bytes: Bytes = 100 << 20
+    """output of one job that is stored whole; of what is beyond, the last MiB"""
+    output_kill_bytes: Bytes = 10 << 30
+    """output at which a command is killed"""
+    free_space_bytes: Bytes = 2 << 30
+    """free space on the disks of the data and of the engine below which nothing new is started"""
+
+
+class Deadlines(Table):
+    """`[deadlines]`, each written in milliseconds."""
+
+    timeout: Annotated[Duration, Field(alias="timeout_ms")] = timedelta(minutes=10)
+    timeout_max: Annotated[Duration, Field(alias="timeout_max_ms")] = timedelta(hours=6)
+    queue_timeout: Annotated[Duration, Field(alias="queue_timeout_ms")] = timedelta(minutes=5)
+    pull: Annotated[Duration, Field(alias="pull_ms")] = timedelta(minutes=10)
+    pull_stall: Annotated[Duration, Field(alias="pull_stall_ms")] = timedelta(minutes=1)
+    start: Annotated[Duration, Field(alias="start_ms")] = timedelta(minutes=1)
+
+
+class RegistryTable(Table):
+    """`[registries."<host>"]`: how images of that registry are fetched."""
+
+    username: Annotated[str, Field(min_length=1)] | None = None
+    password: SecretText | None = None
+    mirror: Annotated[
+        str | None,
+        whole_text(
+            lambda text: re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]*)?", text) is not None,
+            'must be a host with its port and path, such as "mirror.example:5000/ghcr", without https://',
+        ),
+    ] = None
+
+
+def _registry_schema(_source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def named(tables: dict[str, RegistryTable]) -> Mapping[str, Registry]:
+        return {
+            host: Registry(host, table.username, table.password, table.mirror)
+            for host, table in tables.items()
+        }
+
+    tables = handler.generate_schema(dict[str, RegistryTable])
+    return no_info_after_validator_function(named, tables)
+
+
+Registries = Annotated[Mapping[str, Registry], GetPydanticSchema(_registry_schema)]
+"""Read as tables, kept as the core's own values, by host."""
+
+
+class Images(Table):
+    """`[images]`"""
+
+    allow: Strings = ()
+    """Globs or digests of the images that may run; empty: all."""
+
+
+class GitHub(Table):
+    """`[github]`: the App's own credentials."""
+
+    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$", coerce_numbers_to_str=True)] | None = None
+    """the App's id, or its client id"""
+    private_key: SecretText | None = None
+    webhook_secret: SecretText | None = None
+    webhook_secret_previous: SecretText | None = None
+    api_url: Annotated[str, _begins("http://", "https://")] = "https://api.github.com"
+    label_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$")] = "chaser"
+
+    @property
+    def webhook_secrets(self) -> tuple[Secret, ...]:
+        """The secrets that a delivery may be signed with: the present one, and the one before while rotating."""
+        return tuple(each for each in (self.webhook_secret, self.webhook_secret_previous) if each is not None)
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+        case_sensitive=True,
+    )
+
+    data_dir: UserPath
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 8080
+    database_url: Annotated[SecretText, AfterValidator(_database)] | None = None
+    docker_host: Annotated[str | None, _begins(*_ENGINES)] = None
+    public_url: Annotated[str | None, _begins("http://", "https://")] = None
+    trusted_proxies: Strings = ()
+    log_level: LogLevel = LogLevel.INFO
+    secret_keys: SecretList | None = None
+    """The first seals, the others only open: none: the file `secret_key_file`."""
+    limits: ServiceLimits = ServiceLimits()
+    deadlines: Deadlines = Deadlines()
+    profiles: Profiles = Field(default_factory=dict)
+    registries: Registries = Field(default_factory=dict)
+    images: Images = Images()
+    github: GitHub = GitHub()
+
+    @staticmethod
+    def load(environ: Mapping[str, str], file: Path | None) -> "Settings":
+        """Read everything. Raises `ConfigError` with every fault at once."""
+        environment, written, user = from_environment(environ), from_file(file), of_the_user(environ)
+        names = {**user.names, **written.names, **environment.names}
+        faults = [*environment.faults, *written.faults, *_half_given(names)]
+        try:
+            settings = _from(environment.values, written.values, user.values)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            raise ConfigError((*faults, *_sentences(details, names))) from None
+        if faults:
+            raise ConfigError(tuple(faults))
+        return settings
+
+    @property
+    def database(self) -> Secret:
+        return self.database_url or Secret(f"sqlite:///{self.data_dir / 'chaser.db'}")
+
+    @property
+    def secret_key_file(self) -> Path:
+        return self.data_dir / "secret.key"
+
+    @property
+    def first_key_file(self) -> Path:
+        return self.data_dir / "first.key"
+
+    @property
+    def local_url(self) -> str:
+        """Where a program on this machine finds the service."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """Where the outside finds the service, without a slash at its end."""
+        return (self.public_url or self.local_url).rstrip("/")
+
+
+def find_file(environ: Mapping[str, str], directory: Path) -> Path | None:
+    """The file that `CHASER_CONFIG` names, whether it is there or not; else `chaser.toml` if `directory` has one."""
+    named = environ.get("CHASER_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    found = directory / FILE_NAME
+    return found if found.exists() else None
+
+
+def _from(*documents: Document) -> Settings:
+    """The settings of these documents, the first before the others, key by key."""
+
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(_Source(settings_cls, document) for document in documents)
+
+    return Sourced()  # pyright: ignore[reportCallIssue] # its sources give the values
+
+
+class _Source(PydanticBaseSettingsSource):
+    """A document that has been read already."""
+
+    def __init__(self, settings_cls: type[BaseSettings], document: Document) -> None:
+        super().__init__(settings_cls)
+        self._document = document
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:
+        return self._document.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        return self._document
+
+
+def _half_given(names: Mapping[Location, str]) -> Iterable[str]:
+    """Settings that mean something only together with another one."""
+    pairs = [
+        (("github", "app_id"), ("github", "private_key")),
+        (("github", "private_key"), ("github", "app_id")),
+        (("github", "webhook_secret_previous"), ("github", "webhook_secret")),
+    ]
+    for host in {location[1] for location in names if location[0] == "registries" and len(location) == 3}:
+        user, password = ("registries", host, "username"), ("registries", host, "password")
+        pairs += [(user, password), (password, user)]
+    for given, needed in pairs:
+        if given in names and needed not in names:
+            yield f"{names[given]}: needs {'.'.join(needed)} as well"
+
+
+def _sentences(details: Sequence[ErrorDetails], names: Mapping[Location, str]) -> Iterable[str]:
+    located = [(tuple(str(part) for part in each["loc"] if part != "[key]"), each) for each in details]
+    by_default = {
+        (location[2:], each["msg"]) for location, each in located if location[:2] == ("profiles", DEFAULT)
+    }
+    for location, each in located:
+        inherited = location[0] == "profiles" and location not in names and location[1] != DEFAULT
+        if not (inherited and (location[2:], each["msg"]) in by_default):
+            yield f"{_name(location, names)}: {_sentence(each)}"
+
+
+def _name(location: Location, names: Mapping[Location, str]) -> str:
+    """How the operator wrote the key: the closest thing at or above `location` that has a name."""
+    for length in range(len(location), 0, -1):
+        if location[:length] in names:
+            rest = location[length:]
+            return names[location[:length]] + (f" ({'.'.join(rest)})" if rest else "")
+    return ".".join(location)
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return "is no setting that this version knows; see docs/configuration.md"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "must be a table"
+        case _:
+            return detail["msg"].replace("Input should", "must").replace("String should", "must")

@@ -1,0 +1,74 @@
+"""Registering runners with GitHub: declared here, by the fleet that needs it; `chaser.github.registrar` does it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from chaser.ids import InstanceId, JobId
+from chaser.secret import Secret
+
+_INSTANCE_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose job a runner is for. `repository` is `owner/name`."""
+
+    installation_id: int
+    repository: str
+    organization: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A runner as GitHub lists it. `online` and `busy` may lag behind the truth by minutes."""
+
+    runner_id: int
+    name: str
+    online: bool
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A new registration, offline until its runner connects, and the configuration that lets one runner be it, once."""
+
+    runner_id: int
+    name: str
+    jit_config: Secret
+
+
+class Removal(StrEnum):
+    REMOVED = "removed"
+    BUSY = "busy"
+    """GitHub keeps it: it is running a job."""
+    ABSENT = "absent"
+
+
+class Registrar(Protocol):
+    """Each call raises `Refused(github_refused)` or `Unavailable(github_unavailable)` with what a person can do."""
+
+    async def mint(self, owner: Owner, name: str, labels: Sequence[str]) -> Minted:
+        """Register a runner and get its just-in-time configuration. Never repeated by itself when the answer is lost.
+
+        A registration of that name that is offline is what an earlier call left behind, and is replaced.
+        """
+        ...
+
+    async def find(self, owner: Owner, name: str) -> Registration | None: ...
+
+    async def remove(self, owner: Owner, runner_id: int) -> Removal: ...
+
+
+def name_prefix(instance: InstanceId) -> str:
+    """What the names of all runners of this installation of Chaser begin with."""
+    return f"chaser-{instance.rpartition('_')[2][-_INSTANCE_LENGTH:]}-"
+
+
+def runner_name(instance: InstanceId, job: JobId, attempt: int) -> str:
+    """The name of this attempt's runner, at most 64 characters (GitHub's limit).
+
+    It can be computed again after a crash, so nothing needs storing; the job's id carries 80 random bits.
+    """
+    return f"{name_prefix(instance)}{job.removeprefix('job_')}-{attempt}"

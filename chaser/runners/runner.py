@@ -1,0 +1,115 @@
+"""`github.runner`: one runner, owed to one workflow job of GitHub's.
+
+GitHub may give our runner another job that its labels fit; so what is owed, and booked here, is the runner.
+"""
+
+from collections.abc import Mapping
+
+from chaser.errors import Refused, Unavailable
+from chaser.ids import InstanceId
+from chaser.jobs.job import Job, Status, Verdict
+from chaser.jobs.reason import Reason
+from chaser.jobs.row import integer, optional_text, text, texts
+from chaser.runners.decide import KIND
+from chaser.runners.registration import Owner, Registrar, runner_name
+from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
+from chaser.sandboxes.spec import Launch, Profile, SandboxSpec, Step
+
+RUN = "exec /home/runner/run.sh"
+JIT_VARIABLE = "ACTIONS_RUNNER_INPUT_JITCONFIG"
+"""The runner takes any argument from `ACTIONS_RUNNER_INPUT_<NAME>`, and removes it from its environment.
+
+https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.cs
+"""
+
+_CANCELLED = frozenset({Reason.CANCELLED_BY_USER, Reason.CANCELLED_BY_GITHUB, Reason.CLIENT_GONE})
+_NO_REGISTRAR = (
+    "GitHub asks for a runner, and there are no credentials to register one with: "
+    "set github.app_id and github.private_key."
+)
+
+
+class Runner:
+    """The kind, as the dispatcher knows it. Without a registrar its jobs wait, with `no_app_credentials`."""
+
+    name = KIND
+
+    def __init__(
+        self, profiles: Mapping[str, Profile], instance: InstanceId, registrar: Registrar | None
+    ) -> None:
+        self._profiles = profiles
+        self._instance = instance
+        self._registrar = registrar
+
+    def spec(self, job: Job) -> SandboxSpec:
+        profile = self._profile(job)
+        return SandboxSpec(
+            image=profile.runner_image,
+            profile=profile.name,
+            isolation=profile.runner_isolation,
+            network=profile.network,
+            limits=profile.limits,
+            runtime=profile.runtime,
+            registries=profile.registries,
+        )
+
+    async def launch(self, job: Job) -> Launch:
+        if self._registrar is None:
+            raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR)
+        timeout = self._profile(job).runner_timeout
+        labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
+        minted = await self._registrar.mint(_owner(job), self._runner_name(job), labels)
+        secret = {JIT_VARIABLE: minted.jit_config.reveal()}
+        return Launch((Step(RUN, env=secret, replaces_shell=True),), timeout, masked=secret)
+
+    async def settle(self, job: Job) -> None:
+        """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""
+        if self._registrar is None:
+            return
+        left = await self._registrar.find(_owner(job), self._runner_name(job))
+        if left is not None:
+            await self._registrar.remove(_owner(job), left.runner_id)
+
+    def verdict(self, job: Job, ending: Ending) -> Verdict:
+        """The runner's exit status is a hint: run.sh turns most of them into 0, whether a job ran or not."""
+        match ending:
+            case Exited(exit_code=0):
+                return self._verdict(job, Status.SUCCEEDED, None, None, 0)
+            case Exited(exit_code=code, oom_kills=kills) if kills > 0:
+                message = (
+                    f"The kernel killed {kills} of the runner's processes at the profile's memory limit; "
+                    "give the profile more memory."
+                )
+                return self._verdict(job, Status.FAILED, Reason.OUT_OF_MEMORY, message, code)
+            case Exited(exit_code=code):
+                message = f"The runner program ended with exit status {code}; this job's log says why."
+                return self._verdict(job, Status.FAILED, Reason.RUNNER_FAILED, message, code)
+            case Stopped(reason=reason, message=message):
+                status = Status.CANCELLED if reason in _CANCELLED else Status.FAILED
+                return self._verdict(job, status, reason, message, None)
+            case Vanished(message=message):
+                return self._verdict(job, Status.FAILED, Reason.HOST_LOST, message, None)
+
+    def _verdict(
+        self, job: Job, status: Status, reason: Reason | None, message: str | None, code: int | None
+    ) -> Verdict:
+        return Verdict(status, reason, message, {"exit_code": code, "runner_name": self._runner_name(job)})
+
+    def _runner_name(self, job: Job) -> str:
+        return runner_name(self._instance, job.id, job.attempt)
+
+    def _profile(self, job: Job) -> Profile:
+        name = text(job.input, "profile")
+        if name not in self._profiles:
+            known = ", ".join(sorted(self._profiles))
+            message = f"The profile {name!r} is no longer configured; there are: {known}. Add it, and re-run the job."
+            raise Refused(Reason.RUNNER_FAILED, message)
+        return self._profiles[name]
+
+
+def _owner(job: Job) -> Owner:
+    return Owner(
+        installation_id=integer(job.input, "installation_id"),
+        repository=text(job.input, "repository"),
+        organization=optional_text(job.input, "organization"),
+    )

@@ -1,0 +1,349 @@
+"""An engine for tests: it keeps state, makes only legal transitions, and really runs the boot script.
+
+A container is a local `/bin/sh` in a process group of its own, with three pipes. Nothing isolates it: what a test runs
+here runs as the test's own user on this machine. Faults are switches that a test sets.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaser.errors import Refused, Unavailable
+from chaser.ids import InstanceId, SandboxId
+from chaser.jobs.reason import Reason
+from chaser.sandboxes.boot import SCRATCH
+from chaser.sandboxes.engine import (
+    STDERR,
+    STDOUT,
+    Chunk,
+    ContainerId,
+    ContainerOptions,
+    ContainerState,
+    EngineInfo,
+    ExitCause,
+    Image,
+    Receiver,
+)
+from chaser.sandboxes.labels import INSTANCE, SANDBOX, container_name
+
+NO_SHELL = 127
+BLOCK = 65536
+SILENT = ("/bin/sh", "-c", "while read -r _; do :; done")
+
+
+@dataclass(eq=False)
+class FakeContainer:
+    """One container, and the process in it."""
+
+    id: ContainerId
+    options: ContainerOptions
+    home: Path
+    """Its working directory, and what it has of a /dev/shm."""
+    state: ContainerState = field(default=ContainerState(ExitCause.NEVER_STARTED))
+    chunks: list[Chunk] = field(default_factory=list[Chunk])
+    attachment: "FakeAttachment | None" = None
+    process: asyncio.subprocess.Process | None = None
+    life: "asyncio.Task[None] | None" = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def change(self) -> None:
+        """Wake all who wait for this container."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def kill(self) -> None:
+        if self.process is not None and self.state.cause is ExitCause.RUNNING:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def printed(self, pipe: int, data: bytes) -> None:
+        self.chunks.append(Chunk(pipe, data))
+        self.change()
+        if self.attachment is not None:
+            self.attachment.printed(pipe, data)
+
+    def located(self, message: bytes) -> bytes:
+        """`message` with this container's own place for the boot script's scratch: containers here share one /dev/shm."""
+        return message.replace(SCRATCH.encode(), str(self.home / "scratch").encode())
+
+
+class FakeAttachment:
+    """The channel to one container. `cut_output` and `cut_input` are how many bytes it lets through before it is lost."""
+
+    def __init__(
+        self, container: FakeContainer, receiver: Receiver, cut_output: int | None, cut_input: int | None
+    ) -> None:
+        self._container = container
+        self._receiver = receiver
+        self._output_left = cut_output
+        self._input_left = cut_input
+        self._closed = False
+
+    async def send(self, message: bytes) -> None:
+        process = self._container.process
+        if self._closed or process is None or process.stdin is None:
+            return
+        process.stdin.write(self._container.located(message[: self._input_left]))
+        if self._input_left is not None and self._input_left < len(message):
+            self.close()
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await process.stdin.drain()
+        process.stdin.close()
+
+    def close(self) -> None:
+        """What the engine does when a client is gone: with StdinOnce it closes the container's stdin."""
+        if self._closed:
+            return
+        self._closed = True
+        process = self._container.process
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+        asyncio.get_running_loop().call_soon(self._receiver.disconnected)
+
+    def printed(self, pipe: int, data: bytes) -> None:
+        if self._closed:
+            return
+        self._receiver.received(pipe, data[: self._output_left])
+        if self._output_left is not None:
+            self._output_left -= len(data)
+            if self._output_left <= 0:
+                self.close()
+
+
+class FakeEngine:
+    """Implements `Engine`.
+
+    `away`: no call is answered. `cut_output`, `cut_input`: every attachment made from now on is lost after so many
+    bytes. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`: ids of images that have no
+    /bin/sh, or never get READY.
+    """
+
+    def __init__(self, images: Mapping[str, Image], engine_id: str = "fake-engine") -> None:
+        self.images = dict(images)
+        self.engine_id = engine_id
+        self.cut_output: int | None = None
+        self.cut_input: int | None = None
+        self.tells_exits = True
+        self.without_shell: set[str] = set()
+        self.silent: set[str] = set()
+        self.containers: dict[ContainerId, FakeContainer] = {}
+        self.created = 0
+        self._there = asyncio.Event()
+        self._there.set()
+
+    @property
+    def away(self) -> bool:
+        return not self._there.is_set()
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        if away:
+            self._there.clear()
+        else:
+            self._there.set()
+
+    async def close(self) -> None:
+        """Remove all that is left, as a test's end does."""
+        self.away = False
+        for container in list(self.containers):
+            await self.remove(container)
+
+    def cut(self) -> None:
+        """Lose every attachment."""
+        for container in self.containers.values():
+            if container.attachment is not None:
+                container.attachment.close()
+
+    async def ping(self) -> None:
+        self._answer()
+
+    async def info(self) -> EngineInfo:
+        self._answer()
+        return EngineInfo(
+            id=self.engine_id,
+            version="0",
+            runtimes=frozenset({"sh"}),
+            default_runtime="sh",
+            storage_driver="none",
+            cgroup_version="2",
+            root_dir="/nonexistent",
+            architecture="x86_64",
+            rootless=True,
+            local=False,
+            nofile_ceiling=None,
+        )
+
+    async def image(self, reference: str) -> Image | None:
+        self._answer()
+        return self.images.get(reference)
+
+    async def create(self, options: ContainerOptions) -> ContainerId:
+        self._answer()
+        if options.image_id not in {image.id for image in self.images.values()}:
+            raise Refused(Reason.IMAGE_NOT_FOUND, "The image was removed from the engine just now; try again.")
+        if self._find(ContainerId(options.name)) is not None:
+            raise Refused(Reason.IMAGE_UNUSABLE, "The engine refuses this sandbox: its name is in use.")
+        self.created += 1
+        container = ContainerId(f"{self.created:064x}")
+        home = Path(tempfile.mkdtemp(prefix="chaser-fake-"))
+        self.containers[container] = FakeContainer(container, options, home)
+        return container
+
+    async def attach(self, container: ContainerId, receiver: Receiver) -> FakeAttachment:
+        """Raises ValueError for a container that has been started: its first bytes would be lost."""
+        self._answer()
+        found = self._never_started(container)
+        found.attachment = FakeAttachment(found, receiver, self.cut_output, self.cut_input)
+        return found.attachment
+
+    async def start_container(self, container: ContainerId) -> None:
+        """Raises ValueError for one that has been started before."""
+        self._answer()
+        found = self._never_started(container)
+        found.state = ContainerState(ExitCause.RUNNING)
+        if found.options.image_id in self.without_shell:
+            self._end(found, NO_SHELL)
+            return
+        command = found.options.command if found.options.image_id not in self.silent else SILENT
+        found.process = await asyncio.create_subprocess_exec(
+            *(found.located(word.encode()) for word in command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], **found.options.environment},
+            cwd=found.home,
+            start_new_session=True,
+        )
+        found.life = asyncio.create_task(self._live(found, found.process), name=f"container {container[-4:]}")
+
+    async def kill(self, container: ContainerId) -> None:
+        self._answer()
+        found = self._find(container)
+        if found is not None:
+            found.kill()
+
+    async def remove(self, container: ContainerId) -> None:
+        self._answer()
+        found = self._find(container)
+        if found is None:
+            return
+        found.kill()
+        if found.life is not None:
+            await asyncio.shield(found.life)
+        elif found.attachment is not None:
+            found.attachment.close()
+        self.containers.pop(found.id, None)
+        found.state = ContainerState(ExitCause.GONE)
+        found.change()
+        shutil.rmtree(found.home, ignore_errors=True)
+
+    async def state(self, container: ContainerId, *, with_size: bool = False) -> ContainerState:
+        self._answer()
+        found = self._find(container)
+        if found is None:
+            return ContainerState(ExitCause.GONE)
+        size = _size(found.home) if with_size else None
+        return ContainerState(found.state.cause, found.state.exit_code, disk_bytes=size)
+
+    async def exited(self, container: ContainerId) -> None:
+        found = self._find(container)
+        while found is not None and (not self.tells_exits or not _ended(found)):
+            await found.changed.wait()
+        await self._there.wait()
+
+    async def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
+        self._answer()
+        found = self._find(container)
+        left = dict(skip)
+        at = 0
+        while found is not None:
+            while at < len(found.chunks):
+                self._answer()
+                chunk = found.chunks[at]
+                at += 1
+                skipped = min(left.get(chunk.pipe, 0), len(chunk.data))
+                left[chunk.pipe] = left.get(chunk.pipe, 0) - skipped
+                if skipped < len(chunk.data):
+                    yield Chunk(chunk.pipe, chunk.data[skipped:])
+            if _ended(found):
+                return
+            await found.changed.wait()
+
+    async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:
+        self._answer()
+        return [
+            (container.id, sandbox)
+            for container in self.containers.values()
+            if container.options.labels.get(INSTANCE) == instance
+            and (sandbox := SandboxId(container.options.labels.get(SANDBOX, "")))
+            and container.options.name == container_name(sandbox)
+        ]
+
+    def _answer(self) -> None:
+        if self.away:
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, "The engine is away, as the test wants it.", retry_after=5)
+
+    def _find(self, container: ContainerId) -> FakeContainer | None:
+        """By its id, or by its name."""
+        by_name = (each for each in self.containers.values() if each.options.name == container)
+        return self.containers.get(container) or next(by_name, None)
+
+    def _never_started(self, container: ContainerId) -> FakeContainer:
+        found = self._find(container)
+        if found is None or found.state.cause is not ExitCause.NEVER_STARTED:
+            raise ValueError(f"{container} cannot be attached to, or started, any more")
+        return found
+
+    async def _live(self, container: FakeContainer, process: asyncio.subprocess.Process) -> None:
+        """From the start to the end: like an engine, it ends all of the group when the first process has ended."""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        pumps = [
+            asyncio.create_task(_pump(container, STDOUT, process.stdout)),
+            asyncio.create_task(_pump(container, STDERR, process.stderr)),
+        ]
+        await _process_ended(process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.gather(*pumps)
+        status = await process.wait()
+        self._end(container, status if status >= 0 else 128 - status)
+
+    def _end(self, container: FakeContainer, exit_code: int) -> None:
+        container.state = ContainerState(ExitCause.EXITED, exit_code)
+        container.change()
+        if container.attachment is not None:
+            container.attachment.close()
+
+
+async def _pump(container: FakeContainer, pipe: int, stream: asyncio.StreamReader) -> None:
+    while data := await stream.read(BLOCK):
+        container.printed(pipe, data)
+
+
+async def _process_ended(pid: int) -> None:
+    """Until the process has ended, whoever still holds its pipes (pidfd_open(2))."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    descriptor = os.pidfd_open(pid)
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _ended(container: FakeContainer) -> bool:
+    return container.state.cause in {ExitCause.EXITED, ExitCause.GONE}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))

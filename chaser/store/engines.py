@@ -1,0 +1,128 @@
+"""Connections: how each of the two databases is opened."""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
+
+from chaser.errors import ConfigError
+
+READERS = 4
+"""Threads that read at once."""
+_POSTGRES_WRITERS = 4
+_BUSY_SECONDS = 10.0
+"""How long a process waits for another one's write lock."""
+_CHECKPOINT_PAGES = 4096
+"""16 MiB: a long output is then copied out of the log less often, in longer runs."""
+
+_LOG_KEPT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """SQLite has one writer at a time, so it gets one connection for writing, and readers that cannot write."""
+
+    writing: Engine
+    reading: Engine
+    writers: int
+    readers: int
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.reading.dispose()
+        self.writing.dispose()
+
+
+def connect(url: str) -> Engines:
+    """Make the engines for `sqlite:///path` or `postgresql://…`. Raises `ConfigError` for anything else."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError((_EXPECTED,)) from error
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
+            return _sqlite(Path(parsed.database))
+        case "postgresql" | "postgres":
+            return _postgres(parsed)
+        case _:
+            raise ConfigError((_EXPECTED,))
+
+
+_EXPECTED = "CHASER_DATABASE_URL must be postgresql://user:password@host/database or sqlite:////absolute/path/to/file.db"
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path.absolute()}"
+
+
+def _sqlite(path: Path) -> Engines:
+    _own_file(path)
+    url = URL.create("sqlite+pysqlite", database=str(path))
+    writing = _sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE", query_only=False)
+    reading = _sqlite_engine(url, connections=READERS, begin="BEGIN", query_only=True)
+    return Engines(writing, reading, writers=1, readers=READERS)
+
+
+def _own_file(path: Path) -> None:
+    """The file, readable by its owner only; SQLite gives its log and its index the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ConfigError((f"the database file {path} cannot be opened: {error.strerror}",)) from error
+
+
+def _sqlite_engine(url: URL, *, connections: int, begin: str, query_only: bool) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        # Python's own transactions begin too late, at the first write, with a lock that cannot be waited for.
+        connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        assert isinstance(connection, sqlite3.Connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT_BYTES}")
+        connection.execute(f"PRAGMA query_only = {int(query_only)}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres(url: URL) -> Engines:
+    defaults = {"connect_timeout": "10", "application_name": "chaser"}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg").update_query_dict(
+            {key: value for key, value in defaults.items() if key not in url.query}
+        ),
+        pool_size=_POSTGRES_WRITERS + READERS,
+        max_overflow=0,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        cursor = connection.cursor()
+        # What is accepted is on disk, also where the server's default is to say so before it is true.
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        cursor.close()
+        connection.commit()
+
+    return Engines(engine, engine, writers=_POSTGRES_WRITERS, readers=READERS)

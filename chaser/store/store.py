@@ -1,0 +1,74 @@
+"""The store as a whole: opened once, at start, and closed by whoever opened it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from chaser.clock import Clock
+from chaser.ids import InstanceId
+from chaser.store import schema
+from chaser.store.database import Database, transact
+from chaser.store.engines import connect
+from chaser.store.inbox import Deliveries
+from chaser.store.instance import get_or_create
+from chaser.store.jobs import Jobs
+from chaser.store.keys import Keys
+from chaser.store.logs import Logs
+from chaser.store.reseal import reseal
+from chaser.store.sealing import Sealer, SealingKey
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    database: Database
+    sealer: Sealer
+    instance_id: InstanceId
+    jobs: Jobs
+    logs: Logs
+    keys: Keys
+    inbox: Deliveries
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` if the database does not answer."""
+        await self.database.ping()
+
+    async def reseal(self) -> int:
+        """Seal every row with the first sealing key; returns how many needed it."""
+        return await reseal(self.database, self.sealer)
+
+    async def close(self) -> None:
+        await self.database.close()
+
+
+def open_store(url: str, keys: Sequence[SealingKey], clock: Clock) -> Store:
+    """Open the database at `url` and bring its schema up to date. Blocks; call it before the event loop has work.
+
+    Raises `ConfigError` if the database is newer than this program, not Chaser's, or sealed with other keys,
+    and `Unavailable` if it does not answer.
+    """
+    sealer = Sealer(keys)
+    engines = connect(url)
+    with ExitStack() as undo:
+        undo.callback(engines.dispose)
+        _prepare(engines.writing)
+        instance_id = transact(
+            engines.writing, lambda connection: get_or_create(connection, sealer, clock.now())
+        )
+        undo.pop_all()
+    database = Database(engines)
+    return Store(
+        database=database,
+        sealer=sealer,
+        instance_id=instance_id,
+        jobs=Jobs(database, sealer, clock),
+        logs=Logs(database),
+        keys=Keys(database),
+        inbox=Deliveries(database, sealer),
+    )
+
+
+def _prepare(engine: Engine) -> None:
+    if not transact(engine, schema.current):
+        transact(engine, schema.prepare)

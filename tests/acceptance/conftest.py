@@ -1,0 +1,40 @@
+"""Fixtures: one real service a module, with settings that the module may name; nothing may be left after any test."""
+
+from collections.abc import Generator, Mapping
+
+import pytest
+
+from tests.acceptance.machine import build_image
+from tests.acceptance.service import Service, installation
+
+
+@pytest.fixture(scope="session")
+def small_image() -> str:
+    return build_image("small")
+
+
+@pytest.fixture(scope="session")
+def default_image() -> str:
+    return build_image("default")
+
+
+@pytest.fixture(scope="module")
+def settings() -> Mapping[str, str]:
+    """Environment variables of the module's service, beyond the usual ones; a module may override this."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def shared_service(
+    small_image: str, settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Service]:
+    with installation(tmp_path_factory.mktemp("service"), settings) as service:
+        yield service
+
+
+@pytest.fixture
+def service(shared_service: Service) -> Generator[Service]:
+    """The module's service; after the test it lives, and none of its containers does."""
+    yield shared_service
+    assert shared_service.alive, shared_service.log
+    shared_service.expect_nothing_left()

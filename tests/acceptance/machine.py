@@ -1,0 +1,65 @@
+"""The machine as the tests look at it: its Docker engine, and its processes."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SMALL = "chaser-small:latest"
+DEFAULT = "chaser-default:latest"
+INSTANCE = "chaser.instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """An engine, through the docker program; `host` of none: the machine's own."""
+
+    host: str | None = None
+
+    def __call__(self, *arguments: str, stdin: bytes | None = None) -> str:
+        """What it prints, stripped. Fails the test with its words if it fails."""
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr.decode()}"
+        return done.stdout.decode().strip()
+
+    def run(self, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        at = [] if self.host is None else ["--host", self.host]
+        return subprocess.run(["docker", *at, *arguments], input=stdin, capture_output=True, check=False)
+
+    def containers(self, instance: str, *, running: bool = False) -> Sequence[str]:
+        """The full ids of an instance's containers, ended ones too unless only `running` ones are asked for."""
+        which = () if running else ("--all",)
+        return self(
+            "ps", *which, "--quiet", "--no-trunc", "--filter", f"label={INSTANCE}={instance}"
+        ).split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        return json.loads(self("inspect", container))[0]
+
+    def remove_all(self, instance: str) -> None:
+        if left := self.containers(instance):
+            self.run("rm", "--force", "--volumes", *left)
+
+
+def build_image(name: str) -> str:
+    """Build `images/<name>` if the engine does not have it."""
+    done = subprocess.run([ROOT / "images" / name / "build"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"images/{name}/build: {done.stderr}"
+    return f"chaser-{name}:latest"
+
+
+def processes_with(marker: str) -> Sequence[int]:
+    """The processes of this machine, those of all its containers among them, with `marker` in their arguments."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                arguments = (entry / "cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # it has ended just now
+            if marker.encode() in arguments:
+                found.append(int(entry.name))
+    return found

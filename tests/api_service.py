@@ -1,0 +1,245 @@
+"""The HTTP API as a real server on loopback, on a real store, with the test in the dispatcher's place."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from chaser import keys
+from chaser.api.context import Admission, Api, Ping, Rules, admit_all
+from chaser.api.middleware import RequestIdentity
+from chaser.api.problems import exception_handlers
+from chaser.api.routes import routes
+from chaser.clock import Clock, SystemClock
+from chaser.ids import JobId, KeyId, SandboxId, WorkerId, new_id, new_sandbox_id
+from chaser.jobs.completion import Completion
+from chaser.jobs.intake import Intake
+from chaser.jobs.job import Status, Verdict
+from chaser.jobs.ports import Claim, Fence, Frame, SandboxRow, Stream
+from chaser.jobs.reason import Reason
+from chaser.keys import ALL_SCOPES, ApiKey
+from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
+from chaser.store.sealing import generate
+from chaser.store.store import Store, open_store
+
+IMAGE = "chaser-default:latest"
+LIMITS = Limits(cpus=2, memory_bytes=4 << 30, disk_bytes=20 << 30)
+PROFILE = Profile(
+    name="default",
+    image=IMAGE,
+    isolation=Isolation.STANDARD,
+    network=Network.INTERNET,
+    limits=LIMITS,
+    maxima=Limits(cpus=4, memory_bytes=8 << 30, disk_bytes=40 << 30),
+    runner_image=IMAGE,
+    runner_isolation=Isolation.SUDO,
+)
+WORKER = WorkerId("wrk_test")
+
+
+@dataclass
+class Hands:
+    """The dispatcher's place: claims a job, writes its log, ends it, as the test says."""
+
+    store: Store
+    completion: Completion
+    clock: Clock
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: asyncio.Queue[tuple[JobId, Reason]] = field(default_factory=asyncio.Queue[tuple[JobId, Reason]])
+    seqs: dict[JobId, int] = field(default_factory=dict[JobId, int])
+
+    async def take(self) -> Claim:
+        """The next job, once there is one."""
+        while True:
+            claim = await self.store.jobs.claim(WORKER, self.clock.now(), frozenset())
+            if claim is not None:
+                return claim
+            await self.woken.wait()
+            self.woken.clear()
+
+    async def start(self) -> Claim:
+        """The next job, running in a sandbox."""
+        claim = await self.take()
+        sandbox = SandboxRow(
+            new_sandbox_id(self.clock.now()), claim.job.id, claim.attempt, WORKER, "engine", self.clock.now()
+        )
+        assert await self.store.jobs.name_sandbox(claim, sandbox) is Fence.HELD
+        assert await self.store.jobs.hand_over(claim, self.clock.now()) is Fence.HELD
+        assert await self.store.jobs.begin(claim, self.clock.now()) is Fence.HELD
+        self.completion.changed(claim.job.id)
+        return claim
+
+    async def print(
+        self, claim: Claim, data: bytes, stream: Stream = Stream.OUTPUT, skipped: int = 0
+    ) -> None:
+        seq = self.seqs.get(claim.job.id, 0) + 1
+        self.seqs[claim.job.id] = seq
+        frame = Frame(seq, stream, self.clock.now(), data, skipped)
+        assert await self.store.logs.append(claim, [frame]) is Fence.HELD
+        self.completion.changed(claim.job.id)
+
+    async def end(
+        self,
+        claim: Claim,
+        *,
+        status: Status = Status.SUCCEEDED,
+        reason: Reason | None = None,
+        message: str | None = None,
+        exit_code: int | None = 0,
+        output_bytes: int = 0,
+    ) -> None:
+        result: dict[str, object] = {
+            "exit_code": exit_code,
+            "output_bytes": output_bytes,
+            "image": IMAGE,
+            "image_digest": "sha256:" + "0" * 64,
+            "session_id": SandboxId("sbx_test"),
+            "timings": {
+                "queue_ms": 1,
+                "pull_ms": 0,
+                "prepare_ms": 2,
+                "start_ms": 3,
+                "run_ms": 4,
+                "total_ms": 10,
+                "warm": False,
+            },
+        }
+        verdict = Verdict(status, reason, message, result)
+        assert await self.store.jobs.finish(claim, verdict, self.clock.now()) is Fence.HELD
+        self.completion.changed(claim.job.id)
+
+    async def run(self, output: bytes = b"", *, exit_code: int = 0) -> Claim:
+        """One whole job."""
+        claim = await self.start()
+        if output:
+            await self.print(claim, output)
+        await self.end(claim, exit_code=exit_code, output_bytes=len(output))
+        return claim
+
+
+@dataclass
+class Service:
+    api: Api
+    app: Starlette
+    store: Store
+    hands: Hands
+    url: str
+    key: str
+    http: httpx.AsyncClient
+
+    async def key_with(self, **fields: object) -> str:
+        """Another key, written into the store."""
+        secret = keys.generate()
+        await self.store.keys.add(_key(secret, fields))
+        return secret.text
+
+
+def _key(secret: keys.KeySecret, fields: Mapping[str, object]) -> ApiKey:
+    given: dict[str, object] = {
+        "id": KeyId(new_id("key", datetime.now(UTC))),
+        "name": "test",
+        "public": secret.public,
+        "digest": secret.digest,
+        "scopes": ALL_SCOPES,
+        "created_at": datetime.now(UTC),
+        **fields,
+    }
+    return ApiKey(**given)  # pyright: ignore[reportArgumentType] # the tests name the fields
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@asynccontextmanager
+async def service(
+    directory: Path,
+    *,
+    rules: Rules | None = None,
+    pings: Mapping[str, Ping] | None = None,
+    admission: Admission = admit_all,
+    profiles: Mapping[str, Profile] | None = None,
+) -> AsyncGenerator[Service]:
+    clock = SystemClock()
+    store = await asyncio.to_thread(open_store, f"sqlite:///{directory / 'chaser.db'}", [generate()], clock)
+    completion = Completion()
+    hands = Hands(store, completion, clock)
+    intake = Intake(
+        store.jobs,
+        completion,
+        clock,
+        wake=hands.woken.set,
+        stop_running=lambda job_id, reason: hands.stopped.put_nowait((job_id, reason)),
+    )
+    api = Api(
+        jobs=store.jobs,
+        logs=store.logs,
+        keys=store.keys,
+        intake=intake,
+        completion=completion,
+        profiles=profiles or {"default": PROFILE},
+        clock=clock,
+        version="0.0.0",
+        rules=rules or Rules(),
+        pings=pings or {"store": store.ping},
+        admission=admission,
+    )
+    secret = keys.generate()
+    await store.keys.add(_key(secret, {"name": "first"}))
+    app = application(api)
+    try:
+        async with (
+            _listening(app, api) as url,
+            httpx.AsyncClient(base_url=url, headers=bearer(secret.text), timeout=60) as http,
+        ):
+            yield Service(api, app, store, hands, url, secret.text, http)
+    finally:
+        await store.close()
+
+
+def application(api: Api) -> Starlette:
+    return Starlette(
+        routes=routes(api),
+        middleware=[Middleware(RequestIdentity, clock=api.clock)],
+        exception_handlers=exception_handlers(),
+    )
+
+
+@asynccontextmanager
+async def _listening(app: Starlette, api: Api) -> AsyncGenerator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="off", ws="none"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        api.stopping.set()
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def played(script: Callable[[], Awaitable[object]]) -> AsyncGenerator[None]:
+    """`script` again and again, in the background: a dispatcher for as long as the block lasts."""
+
+    async def forever() -> None:
+        while True:
+            await script()
+
+    playing = asyncio.create_task(forever())
+    try:
+        yield
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)

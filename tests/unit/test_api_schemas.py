@@ -1,0 +1,185 @@
+"""What clients may send, without a server."""
+
+import contextlib
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaser.api.body import Body
+from chaser.api.schemas.exec import LONGEST, ExecRequest
+from chaser.errors import Rejected
+from chaser.jobs.kinds.exec import LimitsAsk
+from chaser.sandboxes.spec import Isolation, Network, PullPolicy, Streams
+
+CONTEXT: dict[str, object] = {
+    "timeout_ms": 1000,
+    "queue_timeout_ms": 1000,
+    "profiles": frozenset({"default", "large"}),
+}
+MINUTE = timedelta(minutes=1)
+
+
+def body(document: object) -> Body:
+    return Body(json.dumps(document).encode(), document)
+
+
+def parse(**fields: object) -> ExecRequest:
+    return body({"command": "true", **fields}).parse(ExecRequest, CONTEXT)
+
+
+def faults(**fields: object) -> dict[str, str]:
+    with pytest.raises(Rejected) as caught:
+        parse(**fields)
+    assert caught.value.status == 422
+    return {fault.pointer: fault.reason for fault in caught.value.fields}
+
+
+def test_the_least_request_asks_for_the_defaults() -> None:
+    ask = parse().ask(MINUTE)
+    assert (ask.command, ask.timeout, ask.profile) == ("true", MINUTE, "default")
+    assert (ask.image, ask.network, ask.isolation, ask.limits) == (None, None, None, LimitsAsk())
+    assert (ask.pull, ask.streams, ask.stdin) == (PullPolicy.MISSING, Streams.MERGED, "")
+
+
+def test_every_field_arrives() -> None:
+    ask = parse(
+        image="ghcr.io/a/b:1",
+        pull="always",
+        profile="large",
+        timeout_ms=7,
+        cwd="/src",
+        env={"A": "1"},
+        secrets={"B": "2"},
+        stdin="in",
+        user="1000:100",
+        network="none",
+        isolation="strict",
+        limits={"cpus": 0.5, "memory": "512m", "pids": 10, "disk": 1024},
+        streams="split",
+        ephemeral=True,
+        keep_on_failure=False,
+    ).ask(MINUTE)
+    assert (ask.image, ask.pull, ask.profile) == ("ghcr.io/a/b:1", PullPolicy.ALWAYS, "large")
+    assert (ask.timeout, ask.cwd, ask.user) == (timedelta(milliseconds=7), "/src", "1000:100")
+    assert (ask.env, ask.secrets, ask.stdin) == ({"A": "1"}, {"B": "2"}, "in")
+    assert (ask.network, ask.isolation, ask.streams) == (Network.NONE, Isolation.STRICT, Streams.SPLIT)
+    assert ask.limits == LimitsAsk(0.5, 512 << 20, 10, 1024)
+
+
+def test_null_is_as_if_left_out() -> None:
+    fields = [name for name in ExecRequest.model_fields if name != "command"]
+    assert parse(**dict.fromkeys(fields)) == parse()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "pointer"),
+    [
+        ("timeout_ms", "5", "/timeout_ms"),
+        ("timeout_ms", True, "/timeout_ms"),
+        ("timeout_ms", 5.0, "/timeout_ms"),
+        ("timeout_ms", 0, "/timeout_ms"),
+        ("timeout_ms", 1001, "/timeout_ms"),
+        ("timeout_ms", 10**100, "/timeout_ms"),
+        ("queue_timeout_ms", 1001, "/queue_timeout_ms"),
+        ("command", "", "/command"),
+        ("command", 5, "/command"),
+        ("command", "é" * (LONGEST // 2 + 1), "/command"),
+        ("ephemeral", 1, "/ephemeral"),
+        ("ephemeral", "true", "/ephemeral"),
+        ("image", "", "/image"),
+        ("image", "-v", "/image"),
+        ("image", "docker.io/UPPER", "/image"),
+        ("image", "a b", "/image"),
+        ("image", "$(id)", "/image"),
+        ("image", "x" * 1000, "/image"),
+        ("pull", "often", "/pull"),
+        ("profile", "huge", "/profile"),
+        ("cwd", "src", "/cwd"),
+        ("cwd", "/" + "x" * 4096, "/cwd"),
+        ("env", {"A=B": "x"}, "/env/A=B"),
+        ("env", {"1A": "x"}, "/env/1A"),
+        ("env", {"": "x"}, "/env/"),
+        ("env", {"A\n": "x"}, "/env/A\n"),
+        ("env", {"A": 1}, "/env/A"),
+        ("env", {"A": "x" * (LONGEST + 1)}, "/env/A"),
+        ("env", ["A=B"], "/env"),
+        ("user", "-u", "/user"),
+        ("user", "root:root", "/user"),
+        ("user", "1000:", "/user"),
+        ("user", "4294967295", "/user"),
+        ("user", "a b", "/user"),
+        ("stdin", 5, "/stdin"),
+        ("network", "host", "/network"),
+        ("isolation", "privileged", "/isolation"),
+        ("limits", {"memory": "4x"}, "/limits/memory"),
+        ("limits", {"memory": "0"}, "/limits/memory"),
+        ("limits", {"memory": -1}, "/limits/memory"),
+        ("limits", {"memory": True}, "/limits/memory"),
+        ("limits", {"memory": 1.5}, "/limits/memory"),
+        ("limits", {"memory": "999999999999999t"}, "/limits/memory"),
+        ("limits", {"cpus": 0}, "/limits/cpus"),
+        ("limits", {"cpus": "2"}, "/limits/cpus"),
+        ("limits", {"gpus": 1}, "/limits/gpus"),
+        ("limits", 5, "/limits"),
+        ("streams", "both", "/streams"),
+        ("artifacts", "x", "/artifacts"),
+        ("inputs", [{"upload": "u"}], "/inputs/0/path"),
+        ("Command", "true", "/Command"),
+    ],
+)
+def test_a_fault_is_named_by_its_place(field: str, value: object, pointer: str) -> None:
+    assert list(faults(**{field: value})) == [pointer]
+
+
+def test_faults_do_not_repeat_values() -> None:
+    """They may be secrets."""
+    named = faults(env={"A": "hunter2" + "x" * LONGEST}, secrets={"B": ["hunter3"]}, stdin={"s": "hunter4"})
+    assert "hunter" not in str(named)
+
+
+def test_a_name_stands_in_env_or_in_secrets() -> None:
+    assert "A" in faults(env={"A": "1"}, secrets={"A": "2"})["/secrets"]
+
+
+def test_an_ephemeral_run_has_no_workspace() -> None:
+    assert list(faults(ephemeral=True, workspace="w")) == ["/workspace"]
+    assert parse(ephemeral=False, workspace="w").not_served() == ("workspace",)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"inputs": []}, {"artifacts": []}, {"keep_on_failure": False}, {"network": "internet"}]
+)
+def test_what_asks_for_nothing_new_is_served(fields: dict[str, object]) -> None:
+    assert parse(**fields).not_served() == ()
+
+
+def test_a_request_shows_no_secret_in_its_repr() -> None:
+    shown = repr(parse(env={"A": "hunter2"}, secrets={"B": "hunter3"}, stdin="hunter4"))
+    assert "hunter" not in shown
+
+
+def test_the_same_document_has_one_canonical_form() -> None:
+    assert body({"a": 1, "b": [True, None]}).canonical() == body({"b": [True, None], "a": 1}).canonical()
+    assert body({"a": 1}).canonical() != body({"a": "1"}).canonical()
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ExecRequest.model_fields)), _json))
+def test_any_document_is_either_read_or_refused_with_its_faults(document: dict[str, object]) -> None:
+    with contextlib.suppress(Rejected):
+        assert body(document).parse(ExecRequest, CONTEXT).command == document["command"]
+        return
+    with pytest.raises(Rejected) as caught:
+        body(document).parse(ExecRequest, CONTEXT)
+    assert caught.value.status == 422
+    assert caught.value.fields
+    assert all(fault.pointer[:1] in {"", "/"} for fault in caught.value.fields)

@@ -1,0 +1,208 @@
+"""The kind `github.runner`: what it needs, hands over, undoes, and how its end is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chaser.errors import Refused, Unavailable
+from chaser.ids import InstanceId, JobId, new_id, new_job_id
+from chaser.jobs.job import NO_SECRETS, Job, Status
+from chaser.jobs.kind import Kind
+from chaser.jobs.reason import Reason
+from chaser.runners.registration import (
+    Minted,
+    Owner,
+    Registration,
+    Removal,
+    name_prefix,
+    runner_name,
+)
+from chaser.runners.runner import Runner
+from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
+from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
+from chaser.secret import Secret
+
+NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+INSTANCE = InstanceId(new_id("ins", NOW))
+OWNER = Owner(5, "octo-org/example", "octo-org")
+LARGE = Profile(
+    name="large",
+    image="exec-image",
+    isolation=Isolation.STANDARD,
+    network=Network.INTERNET,
+    limits=Limits(cpus=4, memory_bytes=8 << 30),
+    maxima=Limits(cpus=8, memory_bytes=16 << 30),
+    runner_image="runner-image",
+    runner_isolation=Isolation.SUDO,
+    runner_timeout=timedelta(hours=2),
+)
+
+
+@dataclass
+class Registry:
+    """GitHub's list of runners, as a registrar keeps it."""
+
+    runners: dict[str, Registration] = field(default_factory=dict[str, Registration])
+    labels: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    owners: set[Owner] = field(default_factory=set[Owner])
+
+    async def mint(self, owner: Owner, name: str, labels: Sequence[str]) -> Minted:
+        self.owners.add(owner)
+        number = len(self.labels) + 1
+        self.runners[name] = Registration(number, name, online=False, busy=False)
+        self.labels[name] = labels
+        return Minted(number, name, Secret("jit-configuration"))
+
+    async def find(self, owner: Owner, name: str) -> Registration | None:
+        return self.runners.get(name)
+
+    async def remove(self, owner: Owner, runner_id: int) -> Removal:
+        for name, runner in self.runners.items():
+            if runner.runner_id == runner_id:
+                if runner.busy:
+                    return Removal.BUSY
+                del self.runners[name]
+                return Removal.REMOVED
+        return Removal.ABSENT
+
+
+def job(
+    *,
+    attempt: int = 1,
+    labels: Sequence[str] = ("Chaser-Large", "linux", "chaser-large"),
+    profile: str = "large",
+) -> Job:
+    return Job(
+        id=JobId("job_01kdwbq2c0abcdefghjkmnpqrs"),
+        kind="github.runner",
+        status=Status.STARTING,
+        reason=None,
+        message=None,
+        input={
+            "installation_id": 5,
+            "repository": "octo-org/example",
+            "organization": "octo-org",
+            "labels": list(labels),
+            "workflow_job_id": 77,
+            "profile": profile,
+        },
+        secrets=NO_SECRETS,
+        result=None,
+        attempt=attempt,
+        max_attempts=3,
+        priority=0,
+        key_id=None,
+        idempotency_key=None,
+        origin="github/workflow_job/77",
+        sandbox_id=None,
+        cancel_requested=None,
+        created_at=NOW,
+        run_at=NOW,
+        queue_until=None,
+        started_at=None,
+        handed_over_at=None,
+        finished_at=None,
+    )
+
+
+def runner(registry: Registry | None) -> Runner:
+    return Runner({"large": LARGE}, INSTANCE, registry)
+
+
+def test_it_is_a_kind() -> None:
+    kind: Kind = runner(None)
+    assert kind.name == "github.runner"
+
+
+def test_the_sandbox_is_the_profiles_for_runners() -> None:
+    spec = runner(None).spec(job())
+    assert (spec.image, spec.isolation, spec.user) == ("runner-image", Isolation.SUDO, None)
+    assert (spec.profile, spec.network, spec.limits) == ("large", Network.INTERNET, LARGE.limits)
+
+
+def test_a_profile_that_is_gone_refuses_the_job() -> None:
+    with pytest.raises(Refused, match="'gone'.*large"):
+        runner(None).spec(job(profile="gone"))
+
+
+async def test_the_launch_is_the_runner_program_with_its_configuration() -> None:
+    launch = await runner(Registry()).launch(job())
+    assert launch.timeout == timedelta(hours=2)
+    (step,) = launch.steps
+    assert (step.command, step.replaces_shell) == ("exec /home/runner/run.sh", True)
+    assert step.env == {"ACTIONS_RUNNER_INPUT_JITCONFIG": "jit-configuration"}
+    assert "jit-configuration" in launch.masked.values()
+    assert "jit-configuration" not in repr(launch)
+
+
+async def test_the_runner_gets_the_jobs_own_labels_in_lower_case_once_each() -> None:
+    registry = Registry()
+    await runner(registry).launch(job())
+    assert list(registry.labels.values()) == [["chaser-large", "linux"]]
+    assert registry.owners == {OWNER}
+
+
+async def test_without_credentials_the_job_waits() -> None:
+    with pytest.raises(Unavailable) as caught:
+        await runner(None).launch(job())
+    assert caught.value.reason is Reason.NO_APP_CREDENTIALS
+    assert "github.app_id" in caught.value.message
+    await runner(None).settle(job())
+
+
+async def test_settling_leaves_no_registration_and_may_run_twice() -> None:
+    registry = Registry()
+    await runner(registry).launch(job())
+    await runner(registry).settle(job())
+    assert registry.runners == {}
+    await runner(registry).settle(job())
+
+
+async def test_settling_leaves_a_busy_runner_to_github() -> None:
+    registry = Registry()
+    await runner(registry).launch(job())
+    (name,) = registry.runners
+    registry.runners[name] = Registration(1, name, online=True, busy=True)
+    await runner(registry).settle(job())
+    assert set(registry.runners) == {name}
+
+
+async def test_settling_touches_only_its_own_attempt() -> None:
+    registry = Registry()
+    await runner(registry).launch(job(attempt=1))
+    await runner(registry).launch(job(attempt=2))
+    await runner(registry).settle(job(attempt=1))
+    assert list(registry.runners) == [runner_name(INSTANCE, job().id, 2)]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "reason", "code"),
+    [
+        (Exited(0), Status.SUCCEEDED, None, 0),
+        (Exited(0, oom_kills=1), Status.SUCCEEDED, None, 0),
+        (Exited(7), Status.FAILED, Reason.RUNNER_FAILED, 7),
+        (Exited(137, oom_kills=2), Status.FAILED, Reason.OUT_OF_MEMORY, 137),
+        (Stopped(Reason.RUN_TIMEOUT, "too long"), Status.FAILED, Reason.RUN_TIMEOUT, None),
+        (Stopped(Reason.CANCELLED_BY_USER, "enough"), Status.CANCELLED, Reason.CANCELLED_BY_USER, None),
+        (Stopped(Reason.CANCELLED_BY_GITHUB, "enough"), Status.CANCELLED, Reason.CANCELLED_BY_GITHUB, None),
+        (Vanished("gone"), Status.FAILED, Reason.HOST_LOST, None),
+    ],
+)
+def test_how_an_end_is_read(ending: Ending, status: Status, reason: Reason | None, code: int | None) -> None:
+    verdict = runner(None).verdict(job(), ending)
+    assert (verdict.status, verdict.reason) == (status, reason)
+    assert verdict.result == {"exit_code": code, "runner_name": runner_name(INSTANCE, job().id, 1)}
+    assert (verdict.message is None) == (status is Status.SUCCEEDED)
+
+
+def test_a_runners_name_says_whose_it_is_and_fits_githubs_limit() -> None:
+    """So that it can be found again, and swept, without anything stored."""
+    first = new_job_id(NOW)
+    name = runner_name(INSTANCE, first, 100)
+    assert name.startswith(name_prefix(INSTANCE))
+    assert len(name) <= 64
+    assert name == runner_name(INSTANCE, first, 100)
+    assert len({name, runner_name(INSTANCE, first, 10), runner_name(INSTANCE, new_job_id(NOW), 100)}) == 3
+    assert len(runner_name(InstanceId("x" * 100), first, 100)) <= 64
