@@ -41,7 +41,11 @@ def cold(service: Service) -> None:
         bare(client)
     pairs = [(timed(lambda: service.exec("true")), timed(lambda: bare(client))) for _ in range(ROUNDS)]
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-    say("cold exec, median", f"{ours * 1000:.0f} ms against {theirs * 1000:.0f} ms", f"ratio {ours / theirs:.2f}, at most 1.25")
+    say(
+        "cold exec, median",
+        f"{ours * 1000:.0f} ms against {theirs * 1000:.0f} ms",
+        f"ratio {ours / theirs:.2f}, at most 1.25",
+    )
 
 
 def burst(service: Service) -> None:
@@ -54,7 +58,11 @@ def burst(service: Service) -> None:
         for _ in range(BURSTS)
     ]
     ours, theirs = (BURST / statistics.median(column) for column in zip(*pairs, strict=True))
-    say(f"{BURST} at once, per second", f"{ours:.1f} against {theirs:.1f}", f"ratio {ours / theirs:.2f}, at least 0.9")
+    say(
+        f"{BURST} at once, per second",
+        f"{ours:.1f} against {theirs:.1f}",
+        f"ratio {ours / theirs:.2f}, at least 0.9",
+    )
 
 
 def flood(service: Service) -> None:
@@ -64,7 +72,11 @@ def flood(service: Service) -> None:
     before = service.resident_bytes()
     pairs = [(timed(lambda: flooded(service, command)), timed(lambda: docker_run(command))) for _ in range(3)]
     ours, theirs = (FLOOD_BYTES / MIB / statistics.median(column) for column in zip(*pairs, strict=True))
-    say("500 MB of output", f"{ours:.0f} MiB/s against {theirs:.0f} MiB/s", f"ratio {ours / theirs:.2f}, at least 0.5")
+    say(
+        "500 MB of output",
+        f"{ours:.0f} MiB/s against {theirs:.0f} MiB/s",
+        f"ratio {ours / theirs:.2f}, at least 0.5",
+    )
     say("  memory grown at the peak", f"{(service.peak_bytes() - before) / MIB:.0f} MiB", "less than 32")
 
 

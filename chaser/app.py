@@ -1,12 +1,9 @@
 """The composition root: settings → adapters → core → routes. The only module that knows all the others."""
 
 import asyncio
-import contextlib
-import signal
+import platform
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 import uvicorn
@@ -35,7 +32,6 @@ from chaser.jobs.recovery import Recovery
 from chaser.runners.labels import Grammar
 from chaser.runners.registration import Registrar
 from chaser.runners.runner import Runner
-from chaser.sandboxes.engine import EngineInfo
 from chaser.sandboxes.engines.bridge import DockerBridge
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.sandboxes.engines.logins import DockerLogins
@@ -47,6 +43,7 @@ from chaser.sandboxes.output import OutputLimits
 from chaser.sandboxes.registry import AllowList, Registries
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
+from chaser.service import GRACE, Server, Service, run
 from chaser.space import FreeSpace
 from chaser.store.key_file import keys_from_file, keys_from_text
 from chaser.store.store import Store, open_store
@@ -55,8 +52,6 @@ from chaser.webhooks.signature import Signatures
 
 _log = structlog.stdlib.get_logger("chaser")
 
-GRACE = 10
-"""Seconds that open connections get to end when the service stops; runs do not count, they outlive it."""
 ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
 """The engine's word for a machine, and GitHub's."""
 
@@ -99,41 +94,15 @@ def _open_store(settings: Settings) -> Store:
     return open_store(settings.database.reveal(), sealing, SystemClock())
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The wired parts that have a life of their own."""
-
-    engine: DockerEngine
-    networks: EngineNetworks
-    removals: Removals
-    dispatcher: Dispatcher
-    recovery: Recovery
-    space: FreeSpace
-    api: Api
-    webhook: WebhookEndpoint | None
-
-
-class _Server(uvicorn.Server):
-    """Tells the service that it is stopping before it waits for its connections."""
-
-    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
-        super().__init__(config)
-        self._stopping = stopping
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        self._stopping.set()
-        super().handle_exit(sig, None)
-
-
 async def _serve(settings: Settings, store: Store) -> int:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
         registrar = await _registrar(settings, stack)
-        service = _wire(settings, store, registrar)
+        service, api, webhook = _wire(settings, store, registrar)
         stack.push_async_callback(service.engine.close)
         await _first_key(settings, store)
         config = uvicorn.Config(
-            application(service),
+            application(api, webhook),
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -144,71 +113,25 @@ async def _serve(settings: Settings, store: Store) -> int:
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=GRACE,
         )
-        server = _Server(config, service.api.stopping)
-        return await _run(service, server)
+        return await run(service, Server(config, service.stopping))
 
 
-async def _run(service: Service, server: uvicorn.Server) -> int:
-    """Serve, with the loops beside it. A loop that ends by a defect ends the service, so that it is started anew."""
-    service.engine.start()
-    loops = [
-        asyncio.create_task(service.dispatcher.run(), name="dispatcher"),
-        asyncio.create_task(service.networks.watch(), name="networks"),
-        asyncio.create_task(_recover(service), name="recovery"),
-    ]
-    broken: list[str] = []
-
-    def ended(loop: "asyncio.Task[None]") -> None:
-        if not loop.cancelled() and (error := loop.exception()) is not None:
-            _log.critical(
-                "A loop has broken; the service stops.",
-                action="loop_broken",
-                loop=loop.get_name(),
-                exc_info=error,
-            )
-            broken.append(loop.get_name())
-            server.handle_exit(signal.SIGTERM, None)
-
-    for loop in loops:
-        loop.add_done_callback(ended)
-    try:
-        await server.serve()
-    finally:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        await service.dispatcher.stop()
-        await service.removals.drain(GRACE)
-    return 1 if broken or not server.started else 0
-
-
-async def _recover(service: Service) -> None:
-    await service.recovery.run()
-    info = await _info(service.engine)
-    if info.local:
-        service.space.watch(Path(info.root_dir))
-
-
-async def _info(engine: DockerEngine) -> EngineInfo:
-    while True:
-        with contextlib.suppress(Unavailable):
-            return await engine.info()
-        await asyncio.sleep(1)
-
-
-def application(service: Service) -> Starlette:
+def application(api: Api, webhook: WebhookEndpoint | None) -> Starlette:
     """The routes of a wired service."""
-    paths: list[BaseRoute] = list(routes(service.api))
-    if service.webhook is not None:
-        paths.append(service.webhook.route())
+    paths: list[BaseRoute] = list(routes(api))
+    if webhook is not None:
+        paths.append(webhook.route())
     return Starlette(
         routes=paths,
-        middleware=[Middleware(RequestIdentity, clock=service.api.clock)],
+        middleware=[Middleware(RequestIdentity, clock=api.clock)],
         exception_handlers=dict(exception_handlers()),
     )
 
 
-def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Service:
+Wired = tuple[Service, Api, WebhookEndpoint | None]
+
+
+def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Wired:
     clock = SystemClock()
     worker = WorkerId(new_id("wrk", clock.now()))
     engine = DockerEngine(settings.docker_host, store.instance_id)
@@ -243,7 +166,8 @@ def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Serv
     recovery = Recovery(kinds, store.jobs, host, completion, clock, worker, wake=dispatcher.wake)
     api = _api(settings, store, engine, intake, completion, space)
     webhook = _webhook(settings, store, intake)
-    return Service(engine, networks, removals, dispatcher, recovery, space, api, webhook)
+    service = Service(engine, networks, removals, dispatcher, recovery, space, api.stopping)
+    return service, api, webhook
 
 
 def _host(
@@ -316,17 +240,13 @@ def _webhook(settings: Settings, store: Store, intake: Intake) -> WebhookEndpoin
     if not settings.github.webhook_secrets:
         return None
     grammar = Grammar(
-        frozenset(settings.profiles), settings.github.label_prefix, ARCHITECTURES.get(_machine(), "x64")
+        frozenset(settings.profiles),
+        settings.github.label_prefix,
+        ARCHITECTURES.get(platform.machine(), "x64"),
     )
     return WebhookEndpoint(
         Signatures(settings.github.webhook_secrets), grammar, store.inbox, SystemClock(), awaken=intake.awaken
     )
-
-
-def _machine() -> str:
-    import platform  # noqa: PLC0415
-
-    return platform.machine()
 
 
 async def _registrar(settings: Settings, stack: AsyncExitStack) -> Registrar | None:

@@ -159,7 +159,6 @@ class Settings(BaseSettings):
     port: Port = 8080
     database_url: Annotated[SecretText, AfterValidator(_database)] | None = None
     docker_host: Annotated[str | None, _begins(*_ENGINES)] = None
-    public_url: Annotated[str | None, _begins("http://", "https://")] = None
     trusted_proxies: Strings = ()
     log_level: LogLevel = LogLevel.INFO
     secret_keys: SecretList | None = None
@@ -203,11 +202,6 @@ class Settings(BaseSettings):
         """Where a program on this machine finds the service."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    @property
-    def base_url(self) -> str:
-        """Where the outside finds the service, without a slash at its end."""
-        return (self.public_url or self.local_url).rstrip("/")
 
 
 def find_file(environ: Mapping[str, str], directory: Path) -> Path | None:

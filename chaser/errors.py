@@ -26,7 +26,9 @@ class ConfigError(ChaserError):
     """The configuration cannot be used; `faults` names every key and what is wrong with it."""
 
     def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__("The configuration cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        super().__init__(
+            "The configuration cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults)
+        )
         self.faults = faults
 
 

@@ -82,7 +82,6 @@ class ProfileTable(Table):
     runner_timeout: Annotated[Duration, Field(alias="runner_timeout_ms")] = timedelta(hours=6)
     runtime: Annotated[str, Field(min_length=1)] | None = None
     registries: Strings | None = None
-    max_running: Count | None = None
     limits: LimitsTable = LimitsTable()
     maxima: MaximaTable = MaximaTable()
 
@@ -113,7 +112,6 @@ class ProfileTable(Table):
             runner_isolation=self.runner_isolation,
             runtime=self.runtime,
             registries=None if self.registries is None else frozenset(self.registries),
-            max_running=self.max_running,
             runner_timeout=self.runner_timeout,
         )
 

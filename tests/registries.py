@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 USER, PASSWORD = "robot", "correct horse"
@@ -54,13 +55,16 @@ def _login(directory: Path) -> str:
 
 @dataclass
 class Misbehaving:
-    """A registry that is there, and answers every question for a manifest with `status`; none: not at all."""
+    """A registry that is there. With a `status` it answers every question for a manifest so; without one it has every
+    image, and stands still in the middle of its only layer."""
 
     host: str
-    asked: int = 0
+    manifests: int = 0
+    """How often a manifest was handed out."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a layer was asked for."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when one who asked, and was not answered, has gone away."""
+    """Set when one who had asked for a layer has gone away."""
 
 
 @asynccontextmanager
@@ -68,17 +72,22 @@ async def misbehaving_registry(status: int | None) -> AsyncGenerator[Misbehaving
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        method, _, path = (await reader.readline()).partition(b" ")
-        if method not in {b"GET", b"HEAD"}:
+        request = (await reader.readline()).split(b" ")
+        if request[0] not in {b"GET", b"HEAD"}:
             writer.close()  # a TLS hello
             return
         await reader.readuntil(b"\r\n\r\n")
-        if path.startswith(b"/v2/ "):
-            writer.write(_answer(200, "{}"))
+        if request[1] == b"/v2/":
+            writer.write(_answer(200, b"{}"))
         elif status is not None:
-            writer.write(_answer(status, "" if method == b"HEAD" else _error(status)))
+            writer.write(_answer(status, _error(status)))
+        elif b"/manifests/" in request[1]:
+            registry.manifests += request[0] == b"GET"
+            writer.write(_answer(200, _MANIFEST, MANIFEST))
+        elif request[1].endswith(_digest(_CONFIG_BLOB).encode()):
+            writer.write(_answer(200, _CONFIG_BLOB))
         else:
-            registry.asked += 1
+            writer.write(_answer(200, _LAYER, "application/octet-stream")[:-1])
             registry.reached.set()
             await reader.read()
             registry.left.set()
@@ -96,14 +105,47 @@ async def misbehaving_registry(status: int | None) -> AsyncGenerator[Misbehaving
     await asyncio.gather(*connections, return_exceptions=True)
 
 
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+def _digest(blob: bytes) -> str:
+    return f"sha256:{sha256(blob).hexdigest()}"
+
+
+_LAYER = bytes(100_000)
+_CONFIG_BLOB = json.dumps(
+    {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [_digest(_LAYER)]}}
+).encode()
+_MANIFEST = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": len(_CONFIG_BLOB),
+            "digest": _digest(_CONFIG_BLOB),
+        },
+        "layers": [
+            {
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "size": len(_LAYER),
+                "digest": _digest(_LAYER),
+            }
+        ],
+    }
+).encode()
 _CODES = {403: "DENIED", 404: "MANIFEST_UNKNOWN", 429: "TOOMANYREQUESTS"}
 """https://distribution.github.io/distribution/spec/api/#errors-2"""
 
 
-def _error(status: int) -> str:
-    return json.dumps({"errors": [{"code": _CODES.get(status, "UNKNOWN"), "message": "as told"}]})
+def _error(status: int) -> bytes:
+    return json.dumps({"errors": [{"code": _CODES.get(status, "UNKNOWN"), "message": "as told"}]}).encode()
 
 
-def _answer(status: int, body: str) -> bytes:
-    head = f"HTTP/1.1 {status} Test\r\nDocker-Distribution-Api-Version: registry/2.0\r\nConnection: close\r\n"
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+def _answer(status: int, body: bytes, kind: str = "application/json") -> bytes:
+    """To a HEAD, too: the connection ends anyway."""
+    head = (
+        f"HTTP/1.1 {status} Test\r\nDocker-Distribution-Api-Version: registry/2.0\r\nConnection: close\r\n"
+        f"Docker-Content-Digest: {_digest(body)}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

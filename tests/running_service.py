@@ -68,7 +68,10 @@ def running_service(folder: Path, more: Mapping[str, str] | None = None) -> Gene
     url = f"http://127.0.0.1:{environ['CHASER_PORT']}"
     log = folder / "service.log"
     command = [sys.executable, "-m", "chaser", "serve"]
-    with log.open("wb") as stderr, subprocess.Popen(command, env=environ, cwd=folder, stderr=stderr) as process:
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(command, env=environ, cwd=folder, stderr=stderr) as process,
+    ):
         try:
             _until_ready(process, url, log)
             yield RunningService(url, folder, environ, process)

@@ -15,8 +15,9 @@ from chaser.api.early_end import raise_early
 from chaser.api.leaving import leave
 from chaser.api.sending import STREAMING_HEADERS, Sender, Stalled
 from chaser.api.vigil import News, Vigil, vigil
-from chaser.errors import ChaserError, Rejected
+from chaser.errors import ChaserError, Unavailable
 from chaser.jobs.job import Job
+from chaser.jobs.reason import Reason
 
 _log = structlog.stdlib.get_logger("chaser.api")
 
@@ -83,12 +84,11 @@ class LongAnswer(Response):
     async def _document(self, job: Job) -> bytes:
         return (await exec_answer(self._api, job)).model_dump_json().encode()
 
-    def _interrupted(self) -> Rejected:
-        return Rejected(
-            503,
-            "service_stopping",
+    def _interrupted(self) -> Unavailable:
+        return Unavailable(
+            Reason.STOPPING,
             "The service is stopping; the run goes on as a job. Ask for it again at /v1/jobs, "
             "or repeat the call with the same Idempotency-Key.",
-            details={"job": self._job.id},
             retry_after=5,
+            job=self._job.id,
         )

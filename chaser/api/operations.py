@@ -53,7 +53,7 @@ EXEC = Operation(
         409: "`idempotency_conflict`: the key is in use for another request",
         422: "`invalid_request`: every fault at once in `details.fields`; `not_supported`: not served by this version",
         429: "`rate_limited`, or `too_busy`: the queue is full",
-        503: "`engine_unavailable`, `registry_unavailable`, `service_stopping`: try again later",
+        503: "`engine_unavailable`, `registry_unavailable`, `stopping`: try again later",
     },
 )
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,9 @@ from types import FrameType
 
 import httpx
 
+from chaser.cli import document
 from chaser.cli.failure import Failure
+from chaser.cli.http import call
 from chaser.cli.service import Service
 from chaser.secret import Secret
 
@@ -53,7 +55,20 @@ def stage(image: str, runner_image: str) -> Generator[Stage]:
         url = f"http://127.0.0.1:{environ['CHASER_PORT']}"
         stack.enter_context(_service(folder, serving, url))
         key = (folder / "data" / "first.key").read_text(encoding="ascii").strip()
-        yield Stage(Service(url, Secret(key)), {**serving, "CHASER_API_URL": url, "CHASER_API_KEY": key})
+        service = Service(url, Secret(key))
+        stack.callback(_cancel_all, service)
+        yield Stage(service, {**serving, "CHASER_API_URL": url, "CHASER_API_KEY": key})
+
+
+def _cancel_all(service: Service) -> None:
+    """A run outlives its service, to be found by the next start; here there is none. Usually nothing runs any more."""
+    with suppress(Failure):
+        for status in ("queued", "starting", "running"):
+            page = call(service, "GET", "/v1/jobs", {"status": status})
+            for job in [str(document.table(each).get("id")) for each in document.items(page.get("data"))]:
+                with suppress(Failure):
+                    call(service, "POST", f"/v1/jobs/{job}/cancel")
+                call(service, "GET", f"/v1/jobs/{job}", {"wait_ms": "20000"})
 
 
 def _environment(folder: Path, image: str, runner_image: str) -> Mapping[str, str]:

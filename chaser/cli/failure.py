@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import typer
 
 from chaser.cli import output
-from chaser.errors import ChaserError, ConfigError, Unavailable
 from chaser.cli.exit_status import UNAVAILABLE
+from chaser.errors import ChaserError, ConfigError, Unavailable
 
 
 @dataclass(eq=False)
@@ -34,6 +34,10 @@ def reported(*, json: bool) -> Generator[None]:
         raise typer.Exit(failure.exit_status) from None
     except Unavailable as error:
         _report(Failure(error.reason.value, error.message), json=json)
+        raise typer.Exit(UNAVAILABLE) from None
+    except PermissionError as error:
+        message = f"{error.filename} may not be used by this user: {error.strerror}. See `chaser doctor`."
+        _report(Failure("not_permitted", message), json=json)
         raise typer.Exit(UNAVAILABLE) from None
     except ConfigError as error:
         failure = Failure("invalid_configuration", str(error), details={"faults": list(error.faults)})

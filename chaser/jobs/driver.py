@@ -32,7 +32,11 @@ log = structlog.stdlib.get_logger()
 T = TypeVar("T")
 
 
-class Lost(Exception):  # noqa: N818  # not an error: it unwinds an attempt
+Outcome = Ending | NotBegun | Refused | Unavailable
+"""What an attempt came to: an end, or a reason for another attempt."""
+
+
+class Lost(Exception):  # not an error: it unwinds an attempt
     """Another attempt holds the row."""
 
 
@@ -70,7 +74,7 @@ class Driver:
         finally:
             self._completion.changed(claim.job.id)
 
-    async def _outcome(self, claim: Claim, kind: Kind, stop: Stop, ledger: Ledger) -> "Outcome":
+    async def _outcome(self, claim: Claim, kind: Kind, stop: Stop, ledger: Ledger) -> Outcome:
         try:
             return await self._attempt(claim, kind, stop, ledger)
         except StopRequested as request:
@@ -177,7 +181,7 @@ class Driver:
         self._host.removals.remove(prepared.id)
         await settle(kind, job)
 
-    async def _settle_row(self, claim: Claim, kind: Kind, outcome: "Outcome", ledger: Ledger) -> None:
+    async def _settle_row(self, claim: Claim, kind: Kind, outcome: Outcome, ledger: Ledger) -> None:
         """Write the end, or the way back to the queue."""
         match outcome:
             case NotBegun(message=message):
@@ -233,6 +237,3 @@ class Driver:
                 log.warning("The store does not answer.", action="store_away", error=error.message)
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 2)
-
-
-Outcome = Ending | NotBegun | Refused | Unavailable

@@ -9,7 +9,6 @@ from chaser.jobs.job import Job, Verdict
 from chaser.sandboxes.ending import Ending
 from chaser.sandboxes.spec import Launch, SandboxSpec
 
-
 log = structlog.stdlib.get_logger()
 
 

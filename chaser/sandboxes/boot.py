@@ -24,7 +24,7 @@ NOT_HANDED_OVER: Final = 121
 SHORT: Final = 4096
 """Bytes up to which the builtin loop is faster than starting `cat`: a shell reads a pipe byte by byte."""
 
-_SCRATCH: Final = "/dev/shm/.chaser"  # noqa: S108  # a path inside the sandbox
+SCRATCH: Final = "/dev/shm/.chaser"  # noqa: S108  # a path inside the sandbox
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Variables are unset first: one that the image's environment has set would be exported with our value in it.
@@ -46,9 +46,9 @@ IFS= read -r _c_l || exit {NOT_HANDED_OVER}
 _c_n=${{_c_l%% *}}
 case $_c_l in
 *' file')
-  cat > {_SCRATCH} && _c_l=$(tail -n 1 {_SCRATCH}) || exit {NOT_HANDED_OVER}
+  cat > {SCRATCH} && _c_l=$(tail -n 1 {SCRATCH}) || exit {NOT_HANDED_OVER}
   [ "$_c_l" = "#end $_c_n" ] || exit {NOT_HANDED_OVER}
-  . {_SCRATCH} ;;
+  . {SCRATCH} ;;
 *)
   _c_t=
   while IFS= read -r _c_l; do
@@ -68,7 +68,7 @@ COMMAND: Final = ("/bin/sh", "-c", BOOT, "chaser")
 def message(launch: Launch, nonce: str) -> bytes:
     """The whole launch as one message, without and with its end line told apart."""
     text = "\n".join(
-        (f"rm -f {_SCRATCH} 2>/dev/null", *(_step(step, launch.streams, nonce) for step in launch.steps))
+        (f"rm -f {SCRATCH} 2>/dev/null", *(_step(step, launch.streams, nonce) for step in launch.steps))
     )
     body = f"{text}\n#end {nonce}\n".encode()
     way = "lines" if len(body) <= SHORT else "file"
@@ -76,7 +76,7 @@ def message(launch: Launch, nonce: str) -> bytes:
 
 
 def _step(step: Step, streams: Streams, nonce: str) -> str:
-    stdin = f"{_SCRATCH}.{nonce[:8]}"
+    stdin = f"{SCRATCH}.{nonce[:8]}"
     lines = [*_environment(step)]
     if step.stdin:
         lines += [f"exec <{stdin}", f"rm -f {stdin} 2>/dev/null"]

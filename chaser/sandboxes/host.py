@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from chaser.sandboxes.engine import ContainerId, Engine
 from chaser.sandboxes.disk_watch import watch_disk
+from chaser.sandboxes.engine import ContainerId, Engine
 from chaser.sandboxes.images import ImageSource
 from chaser.sandboxes.launcher import Launcher
 from chaser.sandboxes.removals import Removals

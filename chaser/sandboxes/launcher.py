@@ -256,9 +256,7 @@ class Launcher:
             async with asyncio.timeout(self._deadlines.end.total_seconds()):
                 await self._engine.exited(container)
         except TimeoutError as error:
-            message = (
-                f"The engine did not confirm a sandbox's end within {self._deadlines.end.total_seconds():.0f} s."
-            )
+            message = f"The engine did not confirm a sandbox's end within {self._deadlines.end.total_seconds():.0f} s."
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, message) from error
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""Finds the boot script's marks in a pipe's bytes, across any border, and takes them out.
+r"""Finds the boot script's marks in a pipe's bytes, across any border, and takes them out.
 
     READY \n                            once, before anything else
     \x1eBEGIN <nonce>\x1e\n             before each step

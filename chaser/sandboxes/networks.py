@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from chaser.errors import Refused
+from chaser.errors import ChaserError, Refused, Unavailable
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.spec import Network
 
@@ -15,6 +15,9 @@ log = structlog.stdlib.get_logger()
 RENEWED_EVERY = 60.0
 """Seconds between two looks at the firewall rules: an engine that restarts, or an administrator, may flush them, and
 nothing tells of it."""
+
+
+ENGINE_AWAY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class EgressUnavailable:
 class Bridge(Protocol):
     async def ensure(self) -> BridgeReady | EgressUnavailable:
         """Make the bridge and its rules, or find that they are there."""
+        ...
+
+    async def retire(self) -> None:
+        """Take them away again, unless a sandbox uses them."""
         ...
 
 
@@ -60,8 +67,22 @@ class EngineNetworks:
     async def watch(self) -> None:
         """Keep the rules in place, until cancelled."""
         while True:
-            await self._renew()
-            await asyncio.sleep(RENEWED_EVERY)
+            pause = RENEWED_EVERY
+            try:
+                await self._renew()
+            except Unavailable as error:
+                log.warning(
+                    "Cannot look at the network's rules.", action="egress_unknown", error=error.message
+                )
+                pause = ENGINE_AWAY
+            await asyncio.sleep(pause)
+
+    async def retire(self) -> None:
+        """The service stops: leave nothing behind that nobody uses."""
+        try:
+            await self._bridge.retire()
+        except ChaserError as error:
+            log.warning("The network's rules are left behind.", action="egress_left", error=str(error))
 
     async def _internet(self) -> str:
         match self._outcome or await self._renew():

@@ -8,7 +8,6 @@ from typing import Protocol
 from chaser.sandboxes.reference import Reference
 from chaser.secret import Secret
 
-
 _NO_SECRET = Secret("")
 
 

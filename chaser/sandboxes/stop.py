@@ -10,7 +10,7 @@ from chaser.sandboxes.ending import Stopped
 T = TypeVar("T")
 
 
-class StopRequested(Exception):  # noqa: N818  # not an error: it unwinds a phase
+class StopRequested(Exception):  # not an error: it unwinds a phase
     """Raised out of `Stop.guard` when the run is to end."""
 
     def __init__(self, stopped: Stopped) -> None:
@@ -25,13 +25,6 @@ class Stop:
     def request(self, reason: Reason, message: str) -> None:
         if not self._requested.done():
             self._requested.set_result(Stopped(reason, message))
-
-    @property
-    def requested(self) -> Stopped | None:
-        return self._requested.result() if self._requested.done() else None
-
-    async def wait(self) -> Stopped:
-        return await asyncio.shield(self._requested)
 
     async def guard(self, work: Awaitable[T]) -> T:
         """`work`, unless the stop comes first: then `work` is cancelled and `StopRequested` raised."""

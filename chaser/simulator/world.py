@@ -125,6 +125,10 @@ class World:
         """How many calls of this method and path there were."""
         return sum(call.line == line for call in self.calls)
 
+    def wait(self, job: WaitingJob) -> None:
+        """Let the job wait for a runner that fits it."""
+        self.waiting[job.id] = job
+
     def assign(self, runner: Runner) -> WaitingJob | None:
         """The oldest waiting job whose every label the runner has: any such job, as GitHub does it."""
         for job in self.waiting.values():

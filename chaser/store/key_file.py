@@ -15,10 +15,11 @@ from chaser.store.sealing import SealingKey, generate, parse_all
 def keys_from_file(path: Path) -> tuple[SealingKey, ...]:
     """The keys in the file at `path`, which is made, with a fresh key, if it does not exist."""
     try:
+        if not path.exists():
+            _make(path)
         return _read(path)
-    except FileNotFoundError:
-        _make(path)
-        return _read(path)
+    except OSError as error:
+        raise ConfigError((f"the key file {path} cannot be used: {error.strerror}",)) from error
 
 
 def keys_from_text(text: str, name: str) -> tuple[SealingKey, ...]:

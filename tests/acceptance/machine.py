@@ -32,9 +32,7 @@ class Docker:
     def containers(self, instance: str, *, running: bool = False) -> Sequence[str]:
         """The full ids of an instance's containers, ended ones too unless only `running` ones are asked for."""
         which = () if running else ("--all",)
-        return self(
-            "ps", *which, "--quiet", "--no-trunc", "--filter", f"label={INSTANCE}={instance}"
-        ).split()
+        return self("ps", *which, "--quiet", "--no-trunc", "--filter", f"label={INSTANCE}={instance}").split()
 
     def inspect(self, container: str) -> dict[str, Any]:
         return json.loads(self("inspect", container))[0]

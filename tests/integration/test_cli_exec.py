@@ -87,10 +87,16 @@ def test_the_exit_status_says_how_the_run_ended(
         (500, "internal_error", 125),
     ],
 )
-def test_the_exit_status_says_why_the_service_refused(tmp_path: Path, status: int, code: str, expected: int) -> None:
+def test_the_exit_status_says_why_the_service_refused(
+    tmp_path: Path, status: int, code: str, expected: int
+) -> None:
     with serving(lambda answer: answer.refuse(status, code)) as (_, url):
         ended = chaser(url, tmp_path, "true")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (expected, b"", f"chaser: Told: {code}.\n".encode())
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        expected,
+        b"",
+        f"chaser: Told: {code}.\n".encode(),
+    )
 
 
 def test_every_fault_of_a_request_is_shown(tmp_path: Path) -> None:
@@ -138,7 +144,10 @@ def test_output_comes_out_as_it_went_in(tmp_path: Path) -> None:
     def play(answer: Answer) -> None:
         answer.begin()
         answer.raw(b": a comment\n\nevent: output\r\ndata: ")
-        answer.raw(json.dumps({"seq": 1, "stream": "output", "data": text}, ensure_ascii=False).encode() + b"\r\n\r\n")
+        answer.raw(
+            json.dumps({"seq": 1, "stream": "output", "data": text}, ensure_ascii=False).encode()
+            + b"\r\n\r\n"
+        )
         answer.event("something_new", {"stream": "output", "data": "x"})
         answer.result()
 

@@ -16,19 +16,19 @@ from chaser.sandboxes.engine import Image
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.sandboxes.engines.logins import DockerLogins
 from chaser.sandboxes.engines.pulls import Pulls
+from chaser.sandboxes.reference import Reference
 from chaser.sandboxes.registry import AllowList, Registries, Registry
 from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
 from chaser.sandboxes.spec import PullPolicy
 from chaser.secret import Secret
 from tests.images import docker, small_image
-from tests.registries import PASSWORD, USER, misbehaving_registry, running_registry
+from tests.registries import MANIFEST, PASSWORD, USER, misbehaving_registry, running_registry
 
 pytestmark = pytest.mark.docker
 
 NAME = "chaser-test/small:1"
 REFUSING = "127.0.0.1:1"
 """A port on which nobody listens: 1 is tcpmux, which no Debian machine runs."""
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
@@ -66,11 +66,13 @@ def push(name: str, *options: str) -> None:
 def tidy() -> Iterator[None]:
     """No image that a test has pulled stays, under any of its names."""
     yield
-    for image in docker("images", "--quiet", "--no-trunc", "--filter", "label=chaser.test=image").split():
-        names = json.loads(docker("inspect", "--format", "[{{json .RepoTags}}, {{json .RepoDigests}}]", image))
-        for name in (*names[0], *names[1]):
-            if "chaser-test/" in name:
-                docker("rmi", name)
+    # With its last tag an image loses its digests too; without a tag, they are its names.
+    for kind in ("RepoTags", "RepoDigests"):
+        for image in docker("images", "--quiet", "--no-trunc", "--filter", "label=chaser.test=image").split():
+            names = json.loads(docker("inspect", "--format", f"{{{{json .{kind}}}}}", image))
+            for name in names:
+                if "chaser-test/" in name:
+                    docker("rmi", name)
 
 
 class NoLogins(DockerLogins):
@@ -249,7 +251,7 @@ async def test_those_who_wait_share_one_pull_and_a_pull_that_stands_still_ends_a
         errors = await asyncio.gather(failure(images, reference), failure(images, reference))
 
         assert [error.reason for error in errors] == [Reason.PULL_TIMEOUT] * 2
-        assert registry.asked == 1
+        assert registry.manifests == 1
         await registry.left.wait()
 
 
@@ -290,11 +292,10 @@ async def test_without_its_mirror_the_registry_itself_is_asked(
 
 
 async def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
-    host = f"unix://{tmp_path}/nothing.sock"
-    engine, pulls = DockerEngine(host, InstanceId("chaser-test-pulls")), Pulls(host)
+    pulls = Pulls(f"unix://{tmp_path}/nothing.sock")
 
-    error = await failure(shelf(engine, pulls), f"{REFUSING}/{NAME}")
+    with pytest.raises(Unavailable) as caught:
+        await anext(pulls.pull(Reference("ghcr.io", "acme/tool", "1"), None))
 
-    assert error.reason is Reason.ENGINE_UNAVAILABLE
+    assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
     await pulls.close()
-    await engine.close()

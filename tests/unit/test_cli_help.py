@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
-HEAVY = "docker githubkit sqlmodel sqlalchemy alembic httpx uvicorn starlette pydantic_settings rich structlog"
+HEAVY = (
+    "docker githubkit sqlmodel sqlalchemy alembic httpx uvicorn starlette pydantic_settings rich structlog"
+)
 
 
 def run(code: str) -> str:
@@ -25,5 +27,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_version_is_the_packages() -> None:
     from chaser import __version__
 
-    out = subprocess.run([sys.executable, "-m", "chaser", "--version"], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-m", "chaser", "--version"], capture_output=True, text=True, check=True
+    )
     assert out.stdout == f"chaser {__version__}\n"

@@ -35,7 +35,7 @@ def faults(environ: Mapping[str, str], file: Path | None = None) -> list[str]:
 def test_no_setting_is_needed() -> None:
     settings = Settings.load(HOME, None)
     assert settings.data_dir == Path("/home/someone/.local/share/chaser")
-    assert settings.local_url == settings.base_url == "http://127.0.0.1:8080"
+    assert settings.local_url == "http://127.0.0.1:8080"
     assert settings.database == Secret("sqlite:////home/someone/.local/share/chaser/chaser.db")
     assert settings.deadlines.timeout == timedelta(minutes=10)
     assert list(settings.profiles) == ["default"]
@@ -59,7 +59,8 @@ def test_every_fault_is_told_at_once_by_the_name_that_was_written(tmp_path: Path
     file = written(
         tmp_path,
         'port = "x"\nnope = 1\n[limits]\nmax_running = 0\nbody_bytes = "4x"\n[deadlines]\nstart_ms = -1\n'
-        '[github]\nwebhook_secret = ""\n[profiles.default.limits]\nmemory = "lots"\n[profiles.Big]\n[registries."r"]\nusername = "u"\n',
+        '[github]\nwebhook_secret = ""\n[profiles.default.limits]\nmemory = "lots"\n[profiles.Big]\n'
+        '[registries."r"]\nusername = "u"\n',
     )
     environ = {
         **HOME,
@@ -102,11 +103,16 @@ def test_a_file_that_is_not_toml_is_one_more_fault(tmp_path: Path, text: str) ->
 
 
 def test_a_file_that_is_missing_is_a_fault(tmp_path: Path) -> None:
-    assert faults(HOME, tmp_path / "none.toml") == [f"{tmp_path / 'none.toml'}: cannot be read: No such file or directory"]
+    assert faults(HOME, tmp_path / "none.toml") == [
+        f"{tmp_path / 'none.toml'}: cannot be read: No such file or directory"
+    ]
 
 
 def test_a_value_where_a_table_belongs_is_a_fault() -> None:
-    assert faults({**HOME, "CHASER_GITHUB": "x", "CHASER_GITHUB__APP_ID": "1"})[-1] == "CHASER_GITHUB: must be a table"
+    assert (
+        faults({**HOME, "CHASER_GITHUB": "x", "CHASER_GITHUB__APP_ID": "1"})[-1]
+        == "CHASER_GITHUB: must be a table"
+    )
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
@@ -125,7 +131,11 @@ def test_the_environments_spelling_of_a_secret_overrides_the_files(tmp_path: Pat
 
 
 def test_a_secret_given_twice_in_one_place_is_a_fault() -> None:
-    environ = {**HOME, "CHASER_GITHUB__WEBHOOK_SECRET": "x", "CHASER_GITHUB__WEBHOOK_SECRET_FILE": "/dev/null"}
+    environ = {
+        **HOME,
+        "CHASER_GITHUB__WEBHOOK_SECRET": "x",
+        "CHASER_GITHUB__WEBHOOK_SECRET_FILE": "/dev/null",
+    }
     assert faults(environ) == [
         "CHASER_GITHUB__WEBHOOK_SECRET_FILE: CHASER_GITHUB__WEBHOOK_SECRET says the same; keep one of the two"
     ]
@@ -137,7 +147,9 @@ def test_an_empty_secret_is_a_fault(value: str) -> None:
 
 
 def test_a_webhook_secret_alone_is_a_valid_setting() -> None:
-    assert Settings.load({**HOME, "CHASER_GITHUB__WEBHOOK_SECRET": "s"}, None).github.webhook_secrets == (Secret("s"),)
+    assert Settings.load({**HOME, "CHASER_GITHUB__WEBHOOK_SECRET": "s"}, None).github.webhook_secrets == (
+        Secret("s"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,17 +161,26 @@ def test_a_webhook_secret_alone_is_a_valid_setting() -> None:
     ],
 )
 def test_half_of_a_pair_is_a_fault(name: str, needed: str) -> None:
-    assert faults({**HOME, f"CHASER_GITHUB__{name}": "1"}) == [f"CHASER_GITHUB__{name}: needs {needed} as well"]
+    assert faults({**HOME, f"CHASER_GITHUB__{name}": "1"}) == [
+        f"CHASER_GITHUB__{name}: needs {needed} as well"
+    ]
 
 
 def test_both_webhook_secrets_hold_while_rotating() -> None:
-    environ = {**HOME, "CHASER_GITHUB__WEBHOOK_SECRET": "new", "CHASER_GITHUB__WEBHOOK_SECRET_PREVIOUS": "old"}
+    environ = {
+        **HOME,
+        "CHASER_GITHUB__WEBHOOK_SECRET": "new",
+        "CHASER_GITHUB__WEBHOOK_SECRET_PREVIOUS": "old",
+    }
     assert Settings.load(environ, None).github.webhook_secrets == (Secret("new"), Secret("old"))
 
 
 def test_secret_keys_are_a_list_one_a_line_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("first\nsecond\n")
-    assert Settings.load({**HOME, "CHASER_SECRET_KEYS": "a,b"}, None).secret_keys == (Secret("a"), Secret("b"))
+    assert Settings.load({**HOME, "CHASER_SECRET_KEYS": "a,b"}, None).secret_keys == (
+        Secret("a"),
+        Secret("b"),
+    )
     from_file = Settings.load({**HOME, "CHASER_SECRET_KEYS_FILE": str(tmp_path / "keys")}, None)
     assert from_file.secret_keys == (Secret("first"), Secret("second"))
 
@@ -189,10 +210,10 @@ def test_profiles_inherit_from_default_what_they_do_not_say(tmp_path: Path) -> N
         '[profiles.default]\nimage = "debian:12"\nisolation = "strict"\n[profiles.default.limits]\nmemory = "1g"\npids = 100\n'
         '[profiles.big]\nnetwork = "none"\n[profiles.big.limits]\nmemory = "2g"\n',
     )
-    profiles = Settings.load({**HOME, "CHASER_PROFILES__BIG__MAX_RUNNING": "2"}, file).profiles
+    profiles = Settings.load({**HOME, "CHASER_PROFILES__BIG__RUNTIME": "runsc"}, file).profiles
     big = profiles["big"]
     assert (big.image, big.isolation, big.network) == ("debian:12", Isolation.STRICT, Network.NONE)
-    assert (big.limits.memory_bytes, big.limits.pids, big.max_running) == (2 << 30, 100, 2)
+    assert (big.limits.memory_bytes, big.limits.pids, big.runtime) == (2 << 30, 100, "runsc")
     assert profiles["default"].limits.memory_bytes == 1 << 30
 
 
@@ -203,8 +224,8 @@ def test_a_profile_without_default_inherits_what_is_shipped(tmp_path: Path) -> N
 
 
 def test_a_fault_of_default_is_told_once_and_where_it_was_written(tmp_path: Path) -> None:
-    told = faults(HOME, written(tmp_path, "[profiles.default]\nmax_running = 0\n[profiles.a]\n[profiles.b]\n"))
-    assert told == ["profiles.default.max_running in chaser.toml: must be greater than or equal to 1"]
+    told = faults(HOME, written(tmp_path, "[profiles.default]\nregistries = 0\n[profiles.a]\n[profiles.b]\n"))
+    assert told == ["profiles.default.registries in chaser.toml: must be a valid tuple"]
 
 
 def test_maxima_below_the_limits_are_a_fault(tmp_path: Path) -> None:
@@ -242,7 +263,9 @@ def test_registries_are_the_cores_own_values(tmp_path: Path) -> None:
 
 
 def test_lists_are_written_with_commas_in_the_environment() -> None:
-    settings = Settings.load({**HOME, "CHASER_TRUSTED_PROXIES": "10.0.0.1, 10.0.0.2", "CHASER_IMAGES__ALLOW": "a/*"}, None)
+    settings = Settings.load(
+        {**HOME, "CHASER_TRUSTED_PROXIES": "10.0.0.1, 10.0.0.2", "CHASER_IMAGES__ALLOW": "a/*"}, None
+    )
     assert settings.trusted_proxies == ("10.0.0.1", "10.0.0.2")
     assert settings.images.allow == ("a/*",)
 

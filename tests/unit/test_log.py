@@ -34,7 +34,9 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_a_line_is_one_json_document_with_its_facts(stream: io.StringIO) -> None:
-    structlog.stdlib.get_logger("chaser.x").info("The sandbox is ready.", action="sandbox.ready", sandbox_id="sbx_1")
+    structlog.stdlib.get_logger("chaser.x").info(
+        "The sandbox is ready.", action="sandbox.ready", sandbox_id="sbx_1"
+    )
     [line] = lines(stream)
     assert str(line.pop("at")).endswith("Z")
     assert line == {
@@ -65,7 +67,11 @@ def test_every_line_of_a_task_carries_its_ids(stream: io.StringIO) -> None:
         logging.getLogger("b").warning("b")
     structlog.stdlib.get_logger().info("c", action="c")
     inside, foreign, outside = lines(stream)
-    assert (inside["job_id"], inside["request_id"]) == (foreign["job_id"], foreign["request_id"]) == ("job_1", "req_1")
+    assert (
+        (inside["job_id"], inside["request_id"])
+        == (foreign["job_id"], foreign["request_id"])
+        == ("job_1", "req_1")
+    )
     assert "job_id" not in outside
 
 

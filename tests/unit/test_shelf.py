@@ -137,7 +137,11 @@ async def test_never_pulls_nothing_and_says_what_to_do() -> None:
 async def test_those_who_wait_for_one_image_share_one_pull() -> None:
     engine = FakeEngine()
     images = shelf(engine)
-    askings = [asked(images), asked(images, "docker.io/library/debian:12"), asked(images, policy=PullPolicy.ALWAYS)]
+    askings = [
+        asked(images),
+        asked(images, "docker.io/library/debian:12"),
+        asked(images, policy=PullPolicy.ALWAYS),
+    ]
 
     (await engine.pulls.get()).arrived.put_nowait(Done())
 
@@ -270,7 +274,9 @@ async def test_an_image_behind_a_login_serves_only_the_profiles_that_may_use_it(
     assert engine.begun == 0
 
     if present:
-        assert await images.ensure(PRIVATE, PullPolicy.MISSING, frozenset({"ghcr.io"})) == engine.images[PRIVATE]
+        assert (
+            await images.ensure(PRIVATE, PullPolicy.MISSING, frozenset({"ghcr.io"})) == engine.images[PRIVATE]
+        )
         assert await images.ensure(PRIVATE, PullPolicy.MISSING, None) == engine.images[PRIVATE]
 
 

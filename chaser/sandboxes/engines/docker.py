@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
-from chaser.errors import ConfigError, Refused
+from chaser.errors import ConfigError, Refused, Unavailable
 from chaser.ids import InstanceId, SandboxId
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.engine import (
@@ -152,6 +152,20 @@ class DockerEngine:
             raise Refused(
                 Reason.IMAGE_UNUSABLE, f"The engine cannot start this sandbox: {error.explanation}"
             ) from error
+        except Unavailable as error:
+            raise await self._why_not_started(container, error) from error
+
+    async def _why_not_started(self, container: ContainerId, error: Unavailable) -> Unavailable:
+        """The engine answers 500 for its own faults and for the sandbox's (a user that the image does not know) alike,
+        and notes both in the container. So it is worth another try, and its words are worth telling."""
+        try:
+            found = await self.run(lambda client: client.inspect_container(container))
+        except APIError:
+            return error
+        words = cast("str", found["State"]["Error"])
+        if not words:
+            return error
+        return Unavailable(Reason.IMAGE_UNUSABLE, f"The engine cannot start this sandbox: {words}")
 
     async def kill(self, container: ContainerId) -> None:
         await self._unless_gone(lambda client: client.kill(container))

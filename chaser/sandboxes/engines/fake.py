@@ -187,7 +187,9 @@ class FakeEngine:
     async def create(self, options: ContainerOptions) -> ContainerId:
         self._answer()
         if options.image_id not in {image.id for image in self.images.values()}:
-            raise Refused(Reason.IMAGE_NOT_FOUND, "The image was removed from the engine just now; try again.")
+            raise Refused(
+                Reason.IMAGE_NOT_FOUND, "The image was removed from the engine just now; try again."
+            )
         if self._find(ContainerId(options.name)) is not None:
             raise Refused(Reason.IMAGE_UNUSABLE, "The engine refuses this sandbox: its name is in use.")
         self.created += 1
@@ -288,7 +290,9 @@ class FakeEngine:
 
     def _answer(self) -> None:
         if self.away:
-            raise Unavailable(Reason.ENGINE_UNAVAILABLE, "The engine is away, as the test wants it.", retry_after=5)
+            raise Unavailable(
+                Reason.ENGINE_UNAVAILABLE, "The engine is away, as the test wants it.", retry_after=5
+            )
 
     def _find(self, container: ContainerId) -> FakeContainer | None:
         """By its id, or by its name."""
@@ -332,7 +336,10 @@ async def _process_ended(pid: int) -> None:
     """Until the process has ended, whoever still holds its pipes (pidfd_open(2))."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    descriptor = os.pidfd_open(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return  # and has been waited for already
     loop.add_reader(descriptor, ended.set)
     try:
         await ended.wait()

@@ -5,6 +5,7 @@ timestamps, the pieces of one line carry the same one: a piece without newline t
 on its pipe has lost its newline, and gets it back here.
 """
 
+import contextlib
 import socket
 import struct
 from collections.abc import Mapping
@@ -62,9 +63,7 @@ class LogConnection:
         return pipe, self._response.raw.read(length)
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # the engine has closed it already
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the engine has closed it already
         self._socket.close()
         self._response.close()

@@ -1,0 +1,99 @@
+"""The wired service's life: its loops, its HTTP server, and how all of it stops."""
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from chaser.errors import Unavailable
+from chaser.jobs.dispatcher import Dispatcher
+from chaser.jobs.recovery import Recovery
+from chaser.sandboxes.engine import EngineInfo
+from chaser.sandboxes.engines.docker import DockerEngine
+from chaser.sandboxes.networks import EngineNetworks
+from chaser.sandboxes.removals import Removals
+from chaser.space import FreeSpace
+
+log = structlog.stdlib.get_logger("chaser")
+
+GRACE = 10
+"""Seconds that open connections get to end when the service stops; runs do not count, they outlive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The wired parts that have a life of their own. `stopping` is set when the service begins to stop."""
+
+    engine: DockerEngine
+    networks: EngineNetworks
+    removals: Removals
+    dispatcher: Dispatcher
+    recovery: Recovery
+    space: FreeSpace
+    stopping: asyncio.Event
+
+
+class Server(uvicorn.Server):
+    """Tells the service that it is stopping before it waits for its connections."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
+async def run(service: Service, server: Server) -> int:
+    """Serve, with the loops beside it. A loop that ends by a defect ends the service, so that it is started anew."""
+    service.engine.start()
+    loops = [
+        asyncio.create_task(service.dispatcher.run(), name="dispatcher"),
+        asyncio.create_task(service.networks.watch(), name="networks"),
+        asyncio.create_task(_recover(service), name="recovery"),
+    ]
+    broken: list[str] = []
+
+    def ended(loop: "asyncio.Task[None]") -> None:
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            log.critical(
+                "A loop has broken; the service stops.",
+                action="loop_broken",
+                loop=loop.get_name(),
+                exc_info=error,
+            )
+            broken.append(loop.get_name())
+            server.handle_exit(signal.SIGTERM, None)
+
+    for loop in loops:
+        loop.add_done_callback(ended)
+    try:
+        await server.serve()
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await service.dispatcher.stop()
+        await service.removals.drain(GRACE)
+        await service.networks.retire()
+    return 1 if broken or not server.started else 0
+
+
+async def _recover(service: Service) -> None:
+    await service.recovery.run()
+    info = await _info(service.engine)
+    if info.local:
+        service.space.watch(Path(info.root_dir))
+
+
+async def _info(engine: DockerEngine) -> EngineInfo:
+    while True:
+        with contextlib.suppress(Unavailable):
+            return await engine.info()
+        await asyncio.sleep(1)
