@@ -200,7 +200,8 @@ class Settings(BaseSettings):
     @property
     def local_url(self) -> str:
         """Where a program on this machine finds the service."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # recognised here, not bound
+        host = everywhere.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 

@@ -29,7 +29,7 @@ def configure(level: str = "info", stream: TextIO | None = None, *, readable: bo
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_common()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(for_people, out.isatty()),
+                *_rendering(for_people=for_people, colours=out.isatty()),
             ],
         )
     )
@@ -60,7 +60,7 @@ def _common() -> list[Processor]:
     ]
 
 
-def _rendering(for_people: bool, colours: bool) -> list[Processor]:
+def _rendering(*, for_people: bool, colours: bool) -> list[Processor]:
     if for_people:
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="at", exception_formatter=plain)]

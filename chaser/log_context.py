@@ -9,7 +9,7 @@ _IDS: ContextVar[Mapping[str, str] | None] = ContextVar("chaser_log_ids", defaul
 
 @contextmanager
 def log_ids(**ids: str) -> Generator[None]:
-    """Log lines in here, and in tasks begun in here, carry these ids: `with log_ids(job_id=job.id): …`."""
+    """Give these ids to every log line in here, and in tasks begun in here."""
     token = _IDS.set({**bound_ids(), **ids})
     try:
         yield

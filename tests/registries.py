@@ -59,12 +59,10 @@ class Misbehaving:
     image, and stands still in the middle of its only layer."""
 
     host: str
-    manifests: int = 0
-    """How often a manifest was handed out."""
+    pulls: int = 0
+    """How often a manifest was asked for by `HEAD`, as the engine does it once for every pull."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a layer was asked for."""
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when one who had asked for a layer has gone away."""
 
 
 @asynccontextmanager
@@ -82,7 +80,7 @@ async def misbehaving_registry(status: int | None) -> AsyncGenerator[Misbehaving
         elif status is not None:
             writer.write(_answer(status, _error(status)))
         elif b"/manifests/" in request[1]:
-            registry.manifests += request[0] == b"GET"
+            registry.pulls += request[0] == b"HEAD"
             writer.write(_answer(200, _MANIFEST, MANIFEST))
         elif request[1].endswith(_digest(_CONFIG_BLOB).encode()):
             writer.write(_answer(200, _CONFIG_BLOB))
@@ -90,7 +88,6 @@ async def misbehaving_registry(status: int | None) -> AsyncGenerator[Misbehaving
             writer.write(_answer(200, _LAYER, "application/octet-stream")[:-1])
             registry.reached.set()
             await reader.read()
-            registry.left.set()
         writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

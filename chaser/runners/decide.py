@@ -11,8 +11,9 @@ from chaser.runners.labels import Accepted, Declined, Grammar, NotOurs, match_la
 
 KIND = "github.runner"
 
-MAX_ATTEMPTS = 100
-"""GitHub keeps a job waiting for a day, so an outage of an hour must not use up the attempts at a runner for it."""
+MAX_ATTEMPTS = 10_000
+"""As many as fit in the day or two for which GitHub lets a job wait: no outage of GitHub's, and no want of credentials,
+is to end it sooner. A runner that has begun is not started again."""
 
 _NO_INSTALLATION = (
     "This delivery names no installation: it comes from a repository's or an organization's own webhook. "

@@ -66,9 +66,13 @@ class Runner:
         """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""
         if self._registrar is None:
             return
-        left = await self._registrar.find(_owner(job), self._runner_name(job))
-        if left is not None:
-            await self._registrar.remove(_owner(job), left.runner_id)
+        try:
+            left = await self._registrar.find(_owner(job), self._runner_name(job))
+            if left is not None:
+                await self._registrar.remove(_owner(job), left.runner_id)
+        except Refused as error:
+            # The App was removed, say. How the job ended is decided already, and this does not change it.
+            raise Unavailable(error.reason, error.message) from error
 
     def verdict(self, job: Job, ending: Ending) -> Verdict:
         """The runner's exit status is a hint: run.sh turns most of them into 0, whether a job ran or not."""

@@ -227,8 +227,9 @@ class Launcher:
         prepared.attachment.close()
         try:
             await self._end(prepared.container)
-            # What was printed up to the kill is in the engine's log.
-            await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
+            # What was printed up to the kill is in the engine's log, as long as that has not been cut itself.
+            if sum(prepared.capture.raw.values()) < self._log_max_bytes:
+                await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
         except Unavailable as error:
             # The stop stands: the sandbox is removed as soon as the engine answers.
             log.warning(

@@ -71,7 +71,6 @@ class Profile:
     runtime: str | None = None
     registries: frozenset[str] | None = None
     """Registries whose credentials this profile may use; none: all that are configured."""
-    max_running: int | None = None
     runner_timeout: timedelta = timedelta(hours=6)
 
 

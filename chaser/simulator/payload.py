@@ -4,7 +4,6 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
 """
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,15 +16,15 @@ _REPOSITORY_URLS = (
     "git_tags_url git_url hooks_url issue_comment_url issue_events_url issues_url keys_url labels_url languages_url "
     "merges_url milestones_url notifications_url pulls_url releases_url ssh_url stargazers_url statuses_url "
     "subscribers_url subscription_url svn_url tags_url teams_url trees_url clone_url"
-).split()
+)
 _REPOSITORY_COUNTS = (
     "forks forks_count stargazers_count watchers watchers_count size open_issues open_issues_count"
-).split()
+)
 _ACCOUNT_URLS = (
     "followers_url following_url gists_url starred_url subscriptions_url organizations_url repos_url events_url "
     "received_events_url"
-).split()
-_ORGANIZATION_URLS = "repos_url events_url hooks_url issues_url members_url public_members_url".split()
+)
+_ORGANIZATION_URLS = "repos_url events_url hooks_url issues_url members_url public_members_url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def _repository(job: Job) -> dict[str, object]:
         "archived": False,
         "has_pages": False,
         **dict.fromkeys(("created_at", "updated_at", "pushed_at"), _time(job.at)),
-        **dict.fromkeys(_REPOSITORY_COUNTS, 0),
+        **dict.fromkeys(_REPOSITORY_COUNTS.split(), 0),
         **_urls(api, _REPOSITORY_URLS),
     }
 
@@ -149,8 +148,8 @@ def _organization(login: str) -> dict[str, object]:
     }
 
 
-def _urls(base: str, names: Iterable[str]) -> dict[str, str]:
-    return {name: f"{base}/{name.removesuffix('_url')}" for name in names}
+def _urls(base: str, names: str) -> dict[str, str]:
+    return {name: f"{base}/{name.removesuffix('_url')}" for name in names.split()}
 
 
 def _time(at: datetime) -> str:

@@ -1,7 +1,10 @@
 """Connections: how each of the two databases is opened."""
 
+import fcntl
 import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +34,24 @@ class Engines:
     reading: Engine
     writers: int
     readers: int
+    folder: Path | None = None
+    """Where SQLite's file is."""
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Processes that start take turns: the change to WAL does not wait for SQLite's own lock, but fails at it.
+
+        On PostgreSQL the migrations' advisory lock is enough.
+        """
+        if self.folder is None:
+            yield
+            return
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -65,16 +86,20 @@ def _sqlite(path: Path) -> Engines:
     url = URL.create("sqlite+pysqlite", database=str(path))
     writing = _sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE", query_only=False)
     reading = _sqlite_engine(url, connections=READERS, begin="BEGIN", query_only=True)
-    return Engines(writing, reading, writers=1, readers=READERS)
+    return Engines(writing, reading, writers=1, readers=READERS, folder=path.parent)
 
 
 def _own_file(path: Path) -> None:
     """The file, readable by its owner only; SQLite gives its log and its index the same mode."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not opened here: closing a file that this process has open as a database would drop SQLite's locks.
+        if path.is_dir():
+            raise ConfigError((f"the database file {path} is a directory; name a file in it",)) from None
     except OSError as error:
-        raise ConfigError((f"the database file {path} cannot be opened: {error.strerror}",)) from error
+        raise ConfigError((f"the database file {path} cannot be made: {error.strerror}",)) from error
 
 
 def _sqlite_engine(url: URL, *, connections: int, begin: str, query_only: bool) -> Engine:

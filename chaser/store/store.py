@@ -52,7 +52,8 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock) -> Store:
     engines = connect(url)
     with ExitStack() as undo:
         undo.callback(engines.dispose)
-        _prepare(engines.writing)
+        with engines.alone():
+            _prepare(engines.writing)
         instance_id = transact(
             engines.writing, lambda connection: get_or_create(connection, sealer, clock.now())
         )

@@ -18,13 +18,14 @@ now() { date -u '+%Y-%m-%d %H:%M:%SZ'; }
 # The value of a string in a flat JSON object on one line, without escapes in it.
 value() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p" "$2"; }
 
-# Tell the simulator something; its answer on stdout.
-tell() { wget -q -T 5 -O - --post-data '' "$far_side/$1?token=$token"; }
+# Tell the simulator something; its answer on stdout. (busybox's own `wget -T` crashes in Debian's static build.)
+tell() { timeout 5 wget -q -O - --post-data '' "$far_side/$1?token=$token"; }
 
 jit=${ACTIONS_RUNNER_INPUT_JITCONFIG:-}
 unset ACTIONS_RUNNER_INPUT_JITCONFIG
 [ -n "$jit" ] || fail 'no configuration: ACTIONS_RUNNER_INPUT_JITCONFIG is empty'
 
+case $jit in *[!A-Za-z0-9+/=]*) fail 'the configuration is not base64' ;; esac
 printf %s "$jit" | base64 -d >.jit 2>/dev/null || fail 'the configuration is not base64'
 unset jit
 for file in .runner .credentials .credentials_rsaparams; do

@@ -221,7 +221,7 @@ def _inherited() -> dict[str, str]:
     """Where the engine is, if it was named for these tests."""
     return {
         name: os.environ[name]
-        for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST", "PYTHONPATH")
+        for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST")
         if name in os.environ
     }
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -329,7 +330,7 @@ async def test_an_engine_that_does_not_answer_is_not_one_without_the_container(f
 
 
 async def test_a_socket_on_which_nobody_listens_is_not_an_engine_without_the_container(
-    tmp_path: "pytest.TempPathFactory",
+    tmp_path: Path,
 ) -> None:
     engine = DockerEngine(f"unix://{tmp_path}/nobody.sock", InstanceId("test"))
     try:

@@ -73,7 +73,7 @@ async def test_an_app_without_either_permission_is_told_which_to_grant(
     side: GitHubSide, registrar: Registrar
 ) -> None:
     side.world.install(Installation(PERSONAL, "octocat", {"metadata": "read"}))
-    with pytest.raises(Refused, match="organization_self_hosted_runners.*administration") as caught:
+    with pytest.raises(Refused, match=r"organization_self_hosted_runners.*administration") as caught:
         await registrar.mint(USER, "chaser-a-1", ["chaser"])
     assert caught.value.reason is Reason.GITHUB_REFUSED
     assert side.world.count(MINT) == 0
@@ -107,7 +107,7 @@ async def test_a_revoked_token_is_replaced_once(side: GitHubSide, registrar: Reg
 async def test_calls_from_other_tasks_use_the_connections_of_the_opener(
     side: GitHubSide, registrar: Registrar
 ) -> None:
-    """githubkit would otherwise open, and close, a connection for each call."""
+    """Left to itself githubkit opens, and closes, a connection for each call."""
     await registrar.find(USER, "chaser-a-1")
     await asyncio.create_task(registrar.find(USER, "chaser-a-1"))
     assert len({call.peer for call in side.world.calls}) == 2
@@ -250,7 +250,7 @@ async def test_a_busy_runner_is_not_removed_and_an_absent_one_is_fine(
     "pem", ["", "no key", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----"]
 )
 def test_a_private_key_that_is_none_is_refused_before_anything_starts(pem: str) -> None:
-    with pytest.raises(ConfigError, match="github.private_key"):
+    with pytest.raises(ConfigError, match=r"github\.private_key"):
         AppClient(AppCredentials("1", Secret(pem)), ManualClock())
 
 

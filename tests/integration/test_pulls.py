@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -241,7 +242,40 @@ def offer_for(host: str, architecture: str) -> None:
     assert answer.status_code == httpx.codes.CREATED
 
 
-async def test_those_who_wait_share_one_pull_and_a_pull_that_stands_still_ends_at_the_engine_too(
+@dataclass
+class Between:
+    """A relay to the engine that sees who goes away."""
+
+    host: str
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client has closed its connection."""
+
+
+@pytest.fixture
+async def between(engine: DockerEngine, tmp_path: Path) -> AsyncGenerator[Between]:
+    between = Between(f"unix://{tmp_path}/engine.sock")
+    relayed: set[asyncio.Task[None]] = set()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_engine, to_engine = await asyncio.open_unix_connection(engine.host.removeprefix("unix://"))
+        relayed.add(asyncio.create_task(copy(from_engine, writer)))
+        await copy(reader, to_engine)
+        between.left.set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relayed.add(asyncio.create_task(relay(reader, writer)))
+
+    async with await asyncio.start_unix_server(accept, between.host.removeprefix("unix://")):
+        yield between
+    await asyncio.gather(*relayed)
+
+
+async def test_those_who_wait_share_one_pull_and_hear_that_it_stands_still(
     engine: DockerEngine, pulls: Pulls
 ) -> None:
     async with misbehaving_registry(None) as registry:
@@ -250,24 +284,25 @@ async def test_those_who_wait_share_one_pull_and_a_pull_that_stands_still_ends_a
 
         errors = await asyncio.gather(failure(images, reference), failure(images, reference))
 
-        assert [error.reason for error in errors] == [Reason.PULL_TIMEOUT] * 2
-        assert registry.manifests == 1
-        await registry.left.wait()
+    assert [error.reason for error in errors] == [Reason.PULL_TIMEOUT] * 2
+    assert registry.pulls == 1
 
 
-async def test_a_pull_ends_at_the_engine_when_the_last_who_waits_goes_away(
-    engine: DockerEngine, pulls: Pulls
+async def test_the_engine_is_told_to_stop_when_the_last_who_waits_goes_away(
+    engine: DockerEngine, between: Between
 ) -> None:
+    pulls = Pulls(between.host)
     async with misbehaving_registry(None) as registry:
-        images = shelf(engine, pulls)
-        asking = asyncio.create_task(ensured(images, f"{registry.host}/{NAME}"))
+        asking = asyncio.create_task(ensured(shelf(engine, pulls), f"{registry.host}/{NAME}"))
         await registry.reached.wait()
+        assert not between.left.is_set()
 
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
 
-        await registry.left.wait()
+        await between.left.wait()
+    await pulls.close()
 
 
 async def test_a_mirror_serves_under_the_name_that_was_asked_for(

@@ -95,11 +95,13 @@ def without(name: str) -> str:
         (None, "is empty"),
         ("", "is empty"),
         ("%%%", "not base64"),
+        ("AAA", "not base64"),
+        ("bm90IEpTT04=", "has no .runner"),
         (base64.b64encode(b"{}").decode(), "has no .runner"),
         (without(".credentials"), "has no .credentials"),
         (without(".credentials_rsaparams"), "has no .credentials_rsaparams"),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 async def test_without_a_whole_configuration_it_fails_and_says_why(blob: str | None, complaint: str) -> None:
     status, output = await run(blob)

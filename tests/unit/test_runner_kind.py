@@ -11,6 +11,7 @@ from chaser.ids import InstanceId, JobId, new_id, new_job_id
 from chaser.jobs.job import NO_SECRETS, Job, Status
 from chaser.jobs.kind import Kind
 from chaser.jobs.reason import Reason
+from chaser.runners.decide import MAX_ATTEMPTS
 from chaser.runners.registration import (
     Minted,
     Owner,
@@ -123,7 +124,7 @@ def test_the_sandbox_is_the_profiles_for_runners() -> None:
 
 
 def test_a_profile_that_is_gone_refuses_the_job() -> None:
-    with pytest.raises(Refused, match="'gone'.*large"):
+    with pytest.raises(Refused, match=r"'gone'.*large"):
         runner(None).spec(job(profile="gone"))
 
 
@@ -169,6 +170,18 @@ async def test_settling_leaves_a_busy_runner_to_github() -> None:
     assert set(registry.runners) == {name}
 
 
+async def test_settling_where_github_refuses_does_not_change_how_the_job_ended() -> None:
+    """The App may have been removed meanwhile; the caller logs this, and goes on."""
+
+    class Removed(Registry):
+        async def find(self, owner: Owner, name: str) -> Registration | None:
+            raise Refused(Reason.GITHUB_REFUSED, "GitHub answered 404.")
+
+    with pytest.raises(Unavailable, match="404") as caught:
+        await runner(Removed()).settle(job())
+    assert caught.value.reason is Reason.GITHUB_REFUSED
+
+
 async def test_settling_touches_only_its_own_attempt() -> None:
     registry = Registry()
     await runner(registry).launch(job(attempt=1))
@@ -200,9 +213,12 @@ def test_how_an_end_is_read(ending: Ending, status: Status, reason: Reason | Non
 def test_a_runners_name_says_whose_it_is_and_fits_githubs_limit() -> None:
     """So that it can be found again, and swept, without anything stored."""
     first = new_job_id(NOW)
-    name = runner_name(INSTANCE, first, 100)
+    name = runner_name(INSTANCE, first, MAX_ATTEMPTS)
     assert name.startswith(name_prefix(INSTANCE))
     assert len(name) <= 64
-    assert name == runner_name(INSTANCE, first, 100)
-    assert len({name, runner_name(INSTANCE, first, 10), runner_name(INSTANCE, new_job_id(NOW), 100)}) == 3
-    assert len(runner_name(InstanceId("x" * 100), first, 100)) <= 64
+    assert name == runner_name(INSTANCE, first, MAX_ATTEMPTS)
+    assert (
+        len({name, runner_name(INSTANCE, first, 10), runner_name(INSTANCE, new_job_id(NOW), MAX_ATTEMPTS)})
+        == 3
+    )
+    assert len(runner_name(InstanceId("x" * 100), first, MAX_ATTEMPTS)) <= 64

@@ -11,7 +11,7 @@ from docker.errors import APIError, NotFound
 
 from chaser.errors import ChaserError
 from chaser.ids import InstanceId
-from chaser.sandboxes.egress import Names, jumps, jumps_v6, names, resolvers, rules
+from chaser.sandboxes.egress import jumps, jumps_v6, names, resolvers, rules
 from chaser.sandboxes.engines.docker import Client, DockerEngine
 from chaser.sandboxes.labels import INSTANCE
 from chaser.sandboxes.networks import BridgeReady, EgressUnavailable

@@ -1,5 +1,6 @@
 """The Docker engine, through the `docker` package: the only place that knows it."""
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -140,7 +141,7 @@ class DockerEngine:
                 container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             )
             connection = duplicate(opened.fileno())
-            opened.close()
+            opened._response.raw.close()  # closes the SDK's own descriptor, which `opened.close()` does not
             return connection
 
         return await adopt(await self.run(connect), receiver)
@@ -185,10 +186,8 @@ class DockerEngine:
 
     async def _removed_by_another(self, container: ContainerId) -> None:
         """A removal of it is under way: wait for its end."""
-        try:
+        with contextlib.suppress(NotFound):  # it has ended between the two calls
             await self.run(lambda client: client.wait(container, condition="removed", timeout=60))
-        except NotFound:
-            pass  # it has ended between the two calls
 
     async def state(self, container: ContainerId, *, with_size: bool = False) -> ContainerState:
         def inspect(client: Client) -> dict[str, Any]:
