@@ -29,7 +29,7 @@ from chaser.jobs.kind import Kind
 from chaser.jobs.kinds.exec import Exec
 from chaser.jobs.reason import Reason
 from chaser.jobs.recovery import Recovery
-from chaser.runners.labels import Grammar
+from chaser.runners.labels import Grammar, architecture
 from chaser.runners.registration import Registrar
 from chaser.runners.runner import Runner
 from chaser.sandboxes.engines.bridge import DockerBridge
@@ -51,9 +51,6 @@ from chaser.webhooks.endpoint import WebhookEndpoint
 from chaser.webhooks.signature import Signatures
 
 _log = structlog.stdlib.get_logger("chaser")
-
-ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
-"""The engine's word for a machine, and GitHub's."""
 
 
 def serve(settings: Settings) -> int:
@@ -242,7 +239,7 @@ def _webhook(settings: Settings, store: Store, intake: Intake) -> WebhookEndpoin
     grammar = Grammar(
         frozenset(settings.profiles),
         settings.github.label_prefix,
-        ARCHITECTURES.get(platform.machine(), "x64"),
+        architecture(platform.machine()),
     )
     return WebhookEndpoint(
         Signatures(settings.github.webhook_secrets), grammar, store.inbox, SystemClock(), awaken=intake.awaken

@@ -1,5 +1,7 @@
 """Fixtures for all suites: the databases. A test that takes `store` or `store_url` runs on each of them."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +29,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sealing_key() -> SealingKey:
     """The same for every test, so that prepared databases can be copied."""
     return SealingKey(bytes(range(32)))
@@ -59,11 +61,20 @@ def _empty(request: pytest.FixtureRequest, path: Path, kind: str) -> Generator[s
     server.drop(url)
 
 
+@pytest.fixture(scope="session")
+def prepared_file(tmp_path_factory: pytest.TempPathFactory, sealing_key: SealingKey) -> Path:
+    """A SQLite file with Chaser's tables. Closing it has moved everything into it from its log."""
+    path = tmp_path_factory.mktemp("prepared") / "chaser.db"
+    asyncio.run(open_store(sqlite_url(path), [sealing_key], ManualClock()).close())
+    return path
+
+
 @pytest.fixture(params=DATABASES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path, sealing_key: SealingKey) -> Generator[str]:
-    """A database of this test's own; on PostgreSQL a copy of one that has its tables already."""
+    """A database of this test's own, copied from one that has its tables already."""
     if request.param == "sqlite":
-        yield sqlite_url(tmp_path / "chaser.db")
+        prepared: Path = request.getfixturevalue("prepared_file")
+        yield sqlite_url(Path(shutil.copy(prepared, tmp_path / "chaser.db")))
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     url = server.prepared(sealing_key)

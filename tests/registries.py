@@ -70,10 +70,16 @@ async def misbehaving_registry(status: int | None) -> AsyncGenerator[Misbehaving
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readline()).split(b" ")
         if request[0] not in {b"GET", b"HEAD"}:
-            writer.close()  # a TLS hello
-            return
+            return  # a TLS hello
         await reader.readuntil(b"\r\n\r\n")
         if request[1] == b"/v2/":
             writer.write(_answer(200, b"{}"))
@@ -88,7 +94,6 @@ async def misbehaving_registry(status: int | None) -> AsyncGenerator[Misbehaving
             writer.write(_answer(200, _LAYER, "application/octet-stream")[:-1])
             registry.reached.set()
             await reader.read()
-        writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(asyncio.create_task(serve(reader, writer)))

@@ -6,6 +6,7 @@ sent. A write that finds its row moved on ends the work and removes what was mad
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -186,8 +187,9 @@ class Driver:
         match outcome:
             case NotBegun(message=message):
                 await self._again(claim, Reason.HOST_LOST, message, ledger)
-            case Unavailable(reason=reason, message=message):
-                await self._again(claim, reason, message, ledger)
+            case Unavailable(reason=reason, message=message, retry_after=retry_after):
+                asked = timedelta(seconds=retry_after or 0) if kind.patient else timedelta()
+                await self._again(claim, reason, message, ledger, asked)
             case Refused(reason=reason, message=message):
                 await self._finish(
                     claim, Verdict(Status.FAILED, reason, message, {"exit_code": None}), ledger
@@ -195,7 +197,10 @@ class Driver:
             case ending:
                 await self._finish(claim, kind.verdict(claim.job, ending), ledger)
 
-    async def _again(self, claim: Claim, reason: Reason, message: str, ledger: Ledger) -> None:
+    async def _again(
+        self, claim: Claim, reason: Reason, message: str, ledger: Ledger, at_least: timedelta = timedelta()
+    ) -> None:
+        """Back to the queue, if attempts are left; not before `at_least` where the outside has named a time."""
         if claim.attempt >= claim.job.max_attempts:
             verdict = Verdict(Status.FAILED, reason, message, {"exit_code": None})
             return await self._finish(claim, verdict, ledger)
@@ -207,7 +212,11 @@ class Driver:
             attempt=claim.attempt,
             reason=reason,
         )
-        self._hold(await self._store.requeue(claim, reason, message, now + backoff(claim.attempt), now))
+        self._hold(
+            await self._store.requeue(
+                claim, reason, message, now + max(at_least, backoff(claim.attempt)), now
+            )
+        )
         return None
 
     async def _finish(self, claim: Claim, verdict: Verdict, ledger: Ledger) -> None:

@@ -16,6 +16,12 @@ class Kind(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def patient(self) -> bool:
+        """Whether a next attempt waits for as long as the outside has asked for (a rate limit, say). One whose caller
+        waits for the answer does not: better to fail soon."""
+        ...
+
     def spec(self, job: Job) -> SandboxSpec:
         """The sandbox that the job needs. Raises `Refused` if it cannot be had any more (its profile is gone)."""
         ...

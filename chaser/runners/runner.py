@@ -29,10 +29,15 @@ _NO_REGISTRAR = (
 )
 
 
+RETRY_WITHOUT_CREDENTIALS = 60.0
+"""Seconds. Credentials come with a restart of the service, which looks at the queue at once."""
+
+
 class Runner:
     """The kind, as the dispatcher knows it. Without a registrar its jobs wait, with `no_app_credentials`."""
 
     name = KIND
+    patient = True
 
     def __init__(
         self, profiles: Mapping[str, Profile], instance: InstanceId, registrar: Registrar | None
@@ -42,6 +47,8 @@ class Runner:
         self._registrar = registrar
 
     def spec(self, job: Job) -> SandboxSpec:
+        if self._registrar is None:
+            raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR, retry_after=RETRY_WITHOUT_CREDENTIALS)
         profile = self._profile(job)
         return SandboxSpec(
             image=profile.runner_image,

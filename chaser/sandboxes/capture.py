@@ -41,6 +41,10 @@ class Capture:
     def phase(self) -> Phase:
         return self._phase
 
+    @property
+    def connected(self) -> bool:
+        return self._connected
+
     def listen(self, nonce: str, launch: Launch, sink: Callable[[Stream, bytes], None]) -> None:
         """From the hand-over on: which marks to expect, and where output goes."""
         self._streams = launch.streams
@@ -73,6 +77,12 @@ class Capture:
             await self._news.wait()
             self._news.clear()
         return self._phase.value >= phase.value
+
+    async def closed(self) -> None:
+        """Wait for the connection's end."""
+        while self._connected:
+            await self._news.wait()
+            self._news.clear()
 
     def _note(self, pipe: int, mark: Mark) -> None:
         match mark:

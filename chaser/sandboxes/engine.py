@@ -118,7 +118,7 @@ class Attachment(Protocol):
         ...
 
     def close(self) -> None:
-        """Close both directions at once. Always before a kill."""
+        """Close both directions at once."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The one way to start a sandbox, and the one way to end it.
 
 prepare: create ▸ attach ▸ start ▸ READY         (everything that is fixed at creation; nothing of the request)
-run:     send the launch ▸ BEGIN ▸ output ▸ END ▸ ended      (or: close the attach ▸ kill ▸ the rest from the log)
+run:     send the launch ▸ BEGIN ▸ output ▸ END ▸ ended      (or: kill, while the attach is read to its end)
 remove:  with its volumes, and the engine says that it is gone
 """
 
@@ -48,6 +48,8 @@ class Deadlines:
     """From create to READY, and from the hand-over to BEGIN."""
     end: timedelta = timedelta(seconds=30)
     """From the last mark, or a kill, to the engine's word that nothing is left."""
+    drain: timedelta = timedelta(seconds=5)
+    """From a kill to the end of the attach; after it the attach is closed."""
     patience: timedelta = timedelta(seconds=60)
     """How long an engine that was there may be away before its sandboxes are called lost."""
 
@@ -224,12 +226,11 @@ class Launcher:
         return _without_mark(state, replaced=launch.steps[-1].replaces_shell)
 
     async def _stop(self, prepared: Prepared, output: Output, stopped: Stopped) -> Ending:
-        prepared.attachment.close()
         try:
-            await self._end(prepared.container)
-            # What was printed up to the kill is in the engine's log, as long as that has not been cut itself.
-            if sum(prepared.capture.raw.values()) < self._log_max_bytes:
-                await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
+            if not await self._killed_to_the_last_byte(prepared):
+                # What was printed up to the kill is in the engine's log, as long as that has not been cut itself.
+                if sum(prepared.capture.raw.values()) < self._log_max_bytes:
+                    await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
         except Unavailable as error:
             # The stop stands: the sandbox is removed as soon as the engine answers.
             log.warning(
@@ -240,6 +241,23 @@ class Launcher:
             )
         prepared.capture.finish()
         return stopped
+
+    async def _killed_to_the_last_byte(self, prepared: Prepared) -> bool:
+        """End it; whether all that it printed has come by the attach.
+
+        The engine's log has the same, but only from its first line on, which takes minutes where a run has printed
+        millions of short ones. An attach could also keep the kill from taking effect: then it is closed.
+        """
+        capture, loop = prepared.capture, asyncio.get_running_loop()
+        attached = capture.connected
+        too_long = loop.call_later(self._deadlines.drain.total_seconds(), prepared.attachment.close)
+        try:
+            await self._end(prepared.container)
+            await capture.closed()
+            return attached and loop.time() < too_long.when()
+        finally:
+            too_long.cancel()
+            prepared.attachment.close()
 
     async def _exit(self, container: ContainerId) -> None:
         """Wait for a sandbox that is ending by itself; one that does not is killed."""

@@ -1,7 +1,7 @@
 """The tables. What cannot be, the database refuses: its constraints repeat `chaser.jobs.job`.
 
-The classes say what a row holds; queries are Core statements on the `Table` objects at the end, since the unit of
-work costs more than a durable commit does. Migrations hold literal text; tests hold them against this module.
+The classes say what a row holds; queries are Core statements on the `Table` objects at the end: every write is one
+known statement, and tracking objects would only cost. Migrations hold literal text; tests hold them against this module.
 """
 
 import re

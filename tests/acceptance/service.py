@@ -163,8 +163,11 @@ class Service:
 
     def frames(self, job_id: str) -> Iterator[Json]:
         with self.http.stream("GET", f"/v1/jobs/{job_id}/logs", params={"format": "ndjson"}) as answer:
-            for line in answer.iter_lines():
-                yield cast("Json", json.loads(line))
+            rest = b""
+            for data in answer.iter_bytes():
+                # httpx's own lines end at every character that Unicode calls a line's end
+                *lines, rest = (rest + data).split(b"\n")
+                yield from (cast("Json", json.loads(line)) for line in lines)
 
     # --- what belongs to it
 

@@ -260,6 +260,7 @@ async def between(engine: DockerEngine, tmp_path: Path) -> AsyncGenerator[Betwee
         while data := await reader.read(65536):
             writer.write(data)
         writer.close()
+        await writer.wait_closed()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_engine, to_engine = await asyncio.open_unix_connection(engine.host.removeprefix("unix://"))

@@ -118,14 +118,14 @@ def test_it_is_a_kind() -> None:
 
 
 def test_the_sandbox_is_the_profiles_for_runners() -> None:
-    spec = runner(None).spec(job())
+    spec = runner(Registry()).spec(job())
     assert (spec.image, spec.isolation, spec.user) == ("runner-image", Isolation.SUDO, None)
     assert (spec.profile, spec.network, spec.limits) == ("large", Network.INTERNET, LARGE.limits)
 
 
 def test_a_profile_that_is_gone_refuses_the_job() -> None:
     with pytest.raises(Refused, match=r"'gone'.*large"):
-        runner(None).spec(job(profile="gone"))
+        runner(Registry()).spec(job(profile="gone"))
 
 
 async def test_the_launch_is_the_runner_program_with_its_configuration() -> None:
@@ -147,6 +147,8 @@ async def test_the_runner_gets_the_jobs_own_labels_in_lower_case_once_each() -> 
 
 async def test_without_credentials_the_job_waits() -> None:
     with pytest.raises(Unavailable) as caught:
+        runner(None).spec(job())
+    with pytest.raises(Unavailable):
         await runner(None).launch(job())
     assert caught.value.reason is Reason.NO_APP_CREDENTIALS
     assert "github.app_id" in caught.value.message

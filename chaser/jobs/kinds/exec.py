@@ -149,6 +149,7 @@ class Exec:
     """The kind, as the dispatcher knows it."""
 
     name = NAME
+    patient = False
 
     def __init__(self, profiles: Mapping[str, Profile]) -> None:
         self._profiles = profiles

@@ -22,7 +22,7 @@ DEADLINE = 60.0
 def unavailable(error: BaseException) -> Unavailable:
     """What to tell of an engine that does not answer."""
     message = f"The Docker engine does not answer ({type(error).__name__}); see `chaser doctor`."
-    return Unavailable(Reason.ENGINE_UNAVAILABLE, message, retry_after=5)
+    return Unavailable(Reason.ENGINE_UNAVAILABLE, message)
 
 
 def translated(work: Callable[[], T]) -> T:

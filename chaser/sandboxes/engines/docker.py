@@ -1,6 +1,7 @@
 """The Docker engine, through the `docker` package: the only place that knows it."""
 
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -182,7 +183,7 @@ class DockerEngine:
                     await self._removed_by_another(container)
                 case _:
                     raise
-        self._exits.forget(container)
+        self._forget(container)
 
     async def _removed_by_another(self, container: ContainerId) -> None:
         """A removal of it is under way: wait for its end."""
@@ -257,19 +258,25 @@ class DockerEngine:
 
 
 class _Feed:
-    """The SDK's event stream, reduced to container ids. It has a connection of its own."""
+    """The SDK's event stream, reduced to container ids. It has a connection of its own, closed by whoever reads."""
 
     def __init__(self, client: Client, stream: Any) -> None:
         self._client = client
         self._stream = stream
+        self._socket = duplicate(stream._response.raw._fp.fp.raw.fileno())
 
     def __iter__(self) -> Iterator[ContainerId]:
-        for event in cast("Iterator[dict[str, Any]]", self._stream):
-            yield ContainerId(event["Actor"]["ID"])
+        try:
+            for event in cast("Iterator[dict[str, Any]]", self._stream):
+                yield ContainerId(event["Actor"]["ID"])
+        finally:
+            self._stream._response.close()
+            self._client.close()
+            self._socket.close()
 
     def close(self) -> None:
-        self._stream.close()
-        self._client.close()
+        with contextlib.suppress(OSError):  # it has ended already
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _state(found: dict[str, Any]) -> ContainerState:

@@ -43,6 +43,7 @@ class Exits:
         self._ended: dict[ContainerId, asyncio.Event] = {}
         self._feed: EventFeed | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         self.connected = asyncio.Event()
         self.connections = 0
         """How often the stream has been opened."""
@@ -52,6 +53,7 @@ class Exits:
             self._task = asyncio.create_task(self._follow(), name="engine events")
 
     async def stop(self) -> None:
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
             if self._feed is not None:
@@ -115,6 +117,9 @@ class Exits:
         await closed
 
     def _opened(self, feed: EventFeed) -> None:
+        if self._stopped:
+            feed.close()
+            return
         self._feed = feed
         self.connections += 1
         self.connected.set()
