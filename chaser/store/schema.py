@@ -1,6 +1,6 @@
 """The schema at start: read which revision the database has, bring it up to date, or refuse it.
 
-Alembic costs 15 MB and a third of a second, so it is not imported where there is nothing to do.
+Alembic costs some 11 MB and 0.15 s of processor time, so it is not imported where there is nothing to do.
 """
 
 from pathlib import Path
