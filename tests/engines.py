@@ -1,11 +1,12 @@
 """Engines to test on: the shipped fake, and real Docker with an instance id of each test's own, swept at its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from chaser.clock import SystemClock
 from chaser.ids import InstanceId, SandboxId, new_id, new_sandbox_id
@@ -162,18 +163,19 @@ class Site:
         await self.engine.remove(prepared.container)
         return outcome
 
-    async def sh(self, command: str, **step: object) -> Outcome:
+    async def sh(self, command: str, **step: Any) -> Outcome:
         """Run one command; `step` are fields of `Step`."""
         return await self.run(script(command, **step))
 
 
-def script(command: str, *, streams: Streams = Streams.MERGED, seconds: float = 60, **step: object) -> Launch:
+def script(
+    command: str, *, streams: Streams = Streams.MERGED, seconds: float = 60, **step: Any
+) -> Launch:
     """A launch of one command; `step` are fields of `Step`."""
-    made = replace(Step(command), **step)  # pyright: ignore[reportArgumentType]
-    return Launch((made,), timedelta(seconds=seconds), streams)
+    return Launch((Step(command, **step),), timedelta(seconds=seconds), streams)
 
 
-def recording(append: "Append", spool: Path, launch: Launch) -> Output:
+def recording(append: Callable[[Sequence[Frame]], Awaitable[Fence]], spool: Path, launch: Launch) -> Output:
     return Output(
         OutputLimits(),
         launch.masked,
@@ -185,7 +187,6 @@ def recording(append: "Append", spool: Path, launch: Launch) -> Output:
     )
 
 
-Append = Callable[[Sequence[Frame]], "asyncio.Future[Fence]"]
 
 
 @asynccontextmanager

@@ -31,6 +31,11 @@ REFUSED: Final = tuple(
 
 DNS: Final = 53
 
+STUB: Final = IPv4Address("127.0.0.53")
+"""systemd-resolved's own address. Where it stands alone, Docker takes the name servers behind it."""
+
+_INTERFACE_PREFIX: Final = "chsr-"
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -44,7 +49,9 @@ class Names:
 
 def names(instance: InstanceId) -> Names:
     short = instance[:8]
-    return Names(f"chaser-{instance}", f"chsr-{short}", f"CHASER-FWD-{short}", f"CHASER-IN-{short}")
+    return Names(
+        f"chaser-{instance}", f"{_INTERFACE_PREFIX}{short}", f"CHASER-FWD-{short}", f"CHASER-IN-{short}"
+    )
 
 
 def rules(called: Names, resolvers: Sequence[IPv4Address]) -> str:
@@ -55,16 +62,21 @@ def rules(called: Names, resolvers: Sequence[IPv4Address]) -> str:
         if not resolver.is_loopback
         for protocol in ("udp", "tcp")
     ]
-    refused = [f"-d {network} -j REJECT" for network in REFUSED]
+    refused = [rule for network in REFUSED for rule in _refuse(f"-d {network} ")]
     lines = [
         "*filter",
         f":{called.forward} - [0:0]",
         f":{called.host} - [0:0]",
         *(f"-A {called.forward} {rule}" for rule in (*allowed, *refused)),
-        *(f"-A {called.host} {rule}" for rule in (*allowed, "-j REJECT")),
+        *(f"-A {called.host} {rule}" for rule in (*allowed, *_refuse(""))),
         "COMMIT",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _refuse(match: str) -> Sequence[str]:
+    """A reset for TCP: the kernel limits the rate of the ICMP answers, and those that are left out look like a timeout."""
+    return [f"{match}-p tcp -j REJECT --reject-with tcp-reset", f"{match}-j REJECT"]
 
 
 def jumps(called: Names) -> Sequence[tuple[str, tuple[str, ...]]]:
@@ -78,6 +90,14 @@ def jumps(called: Names) -> Sequence[tuple[str, tuple[str, ...]]]:
 
 def jumps_v6(called: Names) -> Sequence[tuple[str, tuple[str, ...]]]:
     return [(chain, ("-i", called.interface, "-j", "REJECT")) for chain in ("FORWARD", "INPUT")]
+
+
+def leads(listing: str, called: Names) -> bool:
+    """Whether, in the rules of a chain as `iptables -S` prints them, ours is there once and nothing stands before it
+    that could let a packet pass: only rules for bridges of other instances."""
+    stated = [line for line in listing.splitlines() if line.startswith("-A ")]
+    ours = [place for place, line in enumerate(stated) if f" -i {called.interface} " in line]
+    return len(ours) == 1 and all(f" -i {_INTERFACE_PREFIX}" in line for line in stated[: ours[0]])
 
 
 def resolvers(resolv_conf: str) -> Sequence[IPv4Address]:

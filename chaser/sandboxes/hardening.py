@@ -30,7 +30,8 @@ CAPABILITIES: Final = {
 }
 
 STRICT_WRITABLE: Final = ("/tmp", "/var/tmp", "/run")  # noqa: S108  # paths inside the sandbox
-STRICT_TMPFS: Final = "rw,exec,nosuid,nodev,mode=1777,size=268435456"
+# runc 1.1 puts the mode of the image's own directory over the one asked for; the owner stays.
+STRICT_TMPFS: Final = "rw,exec,nosuid,nodev,mode=1777,uid=65534,gid=65534,size=268435456"
 
 
 def options(

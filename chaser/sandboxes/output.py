@@ -72,15 +72,16 @@ class Output:
         self._closing = False
         self._flooded = False
         self.total_bytes = 0
-        """Bytes printed so far, as they were printed."""
+        """Bytes of output so far, kept and left out, as they are shown: secret values as their masks."""
+        self._printed_bytes = 0
         self._writer = asyncio.create_task(self._write(), name="output")
 
     def take(self, stream: Stream, data: bytes) -> None:
-        self.total_bytes += len(data)
+        self._printed_bytes += len(data)
         masker = self._masker(stream)
         self._keep(stream, masker.feed(data) if masker else data)
         flood = self._limits.kill_bytes
-        if flood is not None and self.total_bytes > flood and not self._flooded:
+        if flood is not None and self._printed_bytes > flood and not self._flooded:
             self._flooded = True
             self._on_flood()
 
@@ -109,6 +110,7 @@ class Output:
         return self._maskers[stream]
 
     def _keep(self, stream: Stream, data: bytes) -> None:
+        self.total_bytes += len(data)
         head = data[: self._space()]
         if head and not self._queued(stream, head):
             self._full, head = True, b""

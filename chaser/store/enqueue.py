@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from chaser.jobs.job import NewJob, Status
 from chaser.jobs.ports import Conflict, Created, Enqueued, Replayed
 from chaser.store.history import record
-from chaser.store.job_rows import AnyRow, job_of, values_of
+from chaser.store.job_rows import AnyRow, fingerprint_of, job_of, values_of
 from chaser.store.sealing import Sealer
 from chaser.store.tables import jobs
 
@@ -38,4 +38,4 @@ def _earlier(connection: Connection, sealer: Sealer, new: NewJob) -> Replayed | 
     row: AnyRow = connection.execute(_EARLIER, {"key": new.idempotency_key, "origin": new.origin}).one()
     job = job_of(row, sealer)
     by_key = new.idempotency_key is not None and job.idempotency_key == new.idempotency_key
-    return Conflict(job) if by_key and row.fingerprint != new.fingerprint else Replayed(job)
+    return Conflict(job) if by_key and fingerprint_of(row, sealer) != new.fingerprint else Replayed(job)

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from chaser.ids import JobId, KeyId, SandboxId
 from chaser.jobs.job import NO_SECRETS, Job, NewJob, Secrets, Status
 from chaser.jobs.reason import Reason
-from chaser.jobs.row import mapping, text
+from chaser.jobs.row import mapping, optional_text, text
 from chaser.store.sealing import Sealer
 
 AnyRow = Row[tuple[Any, ...]]
@@ -33,7 +33,6 @@ def values_of(new: NewJob, sealer: Sealer) -> Mapping[str, object]:
         "priority": new.priority,
         "key_id": new.key_id,
         "idempotency_key": new.idempotency_key,
-        "fingerprint": new.fingerprint,
         "origin": new.origin,
         "created_at": new.created_at,
         "run_at": new.run_at,
@@ -75,16 +74,31 @@ def _reason(value: str | None) -> Reason | None:
 
 def _sealed(new: NewJob, sealer: Sealer) -> bytes | None:
     secrets = new.secrets
-    if secrets == NO_SECRETS:
+    if secrets == NO_SECRETS and new.fingerprint is None:
         return None
-    clear = {"env": dict(secrets.env), "masked": dict(secrets.masked), "stdin": secrets.stdin}
+    clear = {
+        "env": dict(secrets.env),
+        "masked": dict(secrets.masked),
+        "stdin": secrets.stdin,
+        # A digest of a body that holds a weak secret would let the secret be guessed.
+        "fingerprint": new.fingerprint,
+    }
     return sealer.seal(place(new.id), json.dumps(clear).encode())
+
+
+def fingerprint_of(row: AnyRow, sealer: Sealer) -> str | None:
+    """What the job's request looked like, to tell a repetition from a conflict. Raises `Unsealable`."""
+    return None if row.sealed is None else optional_text(_clear(row, sealer), "fingerprint")
+
+
+def _clear(row: AnyRow, sealer: Sealer) -> dict[str, object]:
+    return json.loads(sealer.open(place(row.id), row.sealed))
 
 
 def _opened(row: AnyRow, sealer: Sealer) -> Secrets:
     if row.sealed is None:
         return NO_SECRETS
-    clear: dict[str, object] = json.loads(sealer.open(place(row.id), row.sealed))
+    clear = _clear(row, sealer)
     return Secrets(env=_texts(clear, "env"), masked=_texts(clear, "masked"), stdin=text(clear, "stdin"))
 
 

@@ -73,7 +73,7 @@ _JOB_CHECKS = {
         "attempt >= 1 OR (sandbox_id IS NULL AND handed_over_at IS NULL AND started_at IS NULL)"
     ),
     "priority_in_bounds": "priority >= -100 AND priority <= 100",
-    "key_has_fingerprint": "(idempotency_key IS NULL) = (fingerprint IS NULL)",
+    "key_has_fingerprint": "idempotency_key IS NULL OR sealed IS NOT NULL",
 }
 
 
@@ -150,14 +150,13 @@ class JobsTable(_Row, table=True):
     message: str | None = Field(sa_column=Column(Words))
     input: dict[str, Any] = Field(sa_column=Column(Document, nullable=False))
     sealed: bytes | None = Field(sa_column=Column(LargeBinary))
-    """Environment, secrets and stdin together; none if the job has none of them."""
+    """Environment, secrets, stdin and the request's fingerprint together; none if the job has none of them."""
     result: dict[str, Any] | None = Field(sa_column=Column(Document))
     attempt: int = Field(sa_column=Column(Integer, nullable=False))
     max_attempts: int = Field(sa_column=Column(Integer, nullable=False))
     priority: int = Field(sa_column=Column(Integer, nullable=False))
     key_id: str | None = Field(sa_column=Column(Ident))
     idempotency_key: str | None = Field(sa_column=Column(Text))
-    fingerprint: str | None = Field(sa_column=Column(Text))
     origin: str | None = Field(sa_column=Column(Text))
     worker: str | None = Field(sa_column=Column(Ident))
     """The start of the service that claimed it last."""

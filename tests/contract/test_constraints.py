@@ -41,8 +41,7 @@ ILLEGAL: dict[str, Mapping[str, object]] = {
     "a wait that was handed over": {"attempt": 1, "handed_over_at": START},
     "a hand-over before any attempt": {**ENDED, "attempt": 0, "handed_over_at": START},
     "a priority beyond the bounds": {"priority": 101},
-    "a key without a fingerprint": {"idempotency_key": "k"},
-    "a fingerprint without a key": {"fingerprint": "f"},
+    "a key without a fingerprint": {"idempotency_key": "k", "sealed": None},
     "no input": {"input": None},
 }
 

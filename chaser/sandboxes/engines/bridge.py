@@ -1,30 +1,29 @@
 """The bridge for sandboxes with network: made at the engine, fenced in by the machine's packet filter."""
 
-import asyncio
 import os
 import shutil
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
 
 from docker.errors import APIError, NotFound
 
-from chaser.errors import ChaserError
 from chaser.ids import InstanceId
-from chaser.sandboxes.egress import jumps, jumps_v6, names, resolvers, rules
+from chaser.sandboxes.egress import STUB, jumps, jumps_v6, names, resolvers, rules
 from chaser.sandboxes.engines.docker import Client, DockerEngine
+from chaser.sandboxes.engines.packet_filter import PacketFilterError, discard, holds, lead, replace, withdraw
 from chaser.sandboxes.labels import INSTANCE
 from chaser.sandboxes.networks import BridgeReady, EgressUnavailable
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+BEHIND_STUB = Path("/run/systemd/resolve/resolv.conf")
 INTERFACES = Path("/sys/class/net")
+BRIDGED_TOO = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+"""1 where the packet filter also sees what passes from one port of a bridge to another."""
 
 _ICC = "com.docker.network.bridge.enable_icc"
 _INTERFACE = "com.docker.network.bridge.name"
-
-
-class PacketFilterError(ChaserError):
-    """The packet filter's program ended with a status other than 0."""
 
 
 class DockerBridge:
@@ -37,17 +36,9 @@ class DockerBridge:
         self._resolv_conf = resolv_conf
 
     async def ensure(self) -> BridgeReady | EgressUnavailable:
-        hindrance = await self._hindrance()
+        hindrance = await self._hindrance() or await self._network() or await self._out_of_reach()
         if hindrance is not None:
             return hindrance
-        fault = await self._network()
-        if fault is not None:
-            return fault
-        if not (INTERFACES / self._names.interface).exists():
-            return EgressUnavailable(
-                "The engine's bridge is not among this machine's interfaces: the engine has a network of its own.",
-                "Run the service beside the engine.",
-            )
         try:
             await self._filter()
         except PacketFilterError as error:
@@ -68,13 +59,10 @@ class DockerBridge:
                 return
             raise
         for program, each in (("iptables", jumps(self._names)), ("ip6tables", jumps_v6(self._names))):
-            for chain, rule in each:
-                while shutil.which(program) and await _holds(program, chain, rule):
-                    await _run(program, "-w", "-D", chain, *rule)
-        for chain in (self._names.forward, self._names.host):
-            if shutil.which("iptables") and await _status("iptables", "-w", "-S", chain) == 0:
-                await _run("iptables", "-w", "-F", chain)
-                await _run("iptables", "-w", "-X", chain)
+            if shutil.which(program):
+                await withdraw(program, each)
+        if shutil.which("iptables"):
+            await discard((self._names.forward, self._names.host))
 
     async def _hindrance(self) -> EgressUnavailable | None:
         info = await self._engine.info()
@@ -89,12 +77,31 @@ class DockerBridge:
             return EgressUnavailable("There is no iptables here.", "Install it: apt-get install iptables")
         return None
 
+    async def _out_of_reach(self) -> EgressUnavailable | None:
+        """Why rules, though they could be set, would not hold for the bridge."""
+        if not (INTERFACES / self._names.interface).exists():
+            return EgressUnavailable(
+                "The engine's bridge is not among this machine's interfaces: the engine has a network of its own.",
+                "Run the service beside the engine.",
+            )
+        if not BRIDGED_TOO.exists() or BRIDGED_TOO.read_text().strip() != "1":
+            return EgressUnavailable(
+                "The packet filter does not see what passes within a bridge, so sandboxes could reach each other.",
+                "Switch it on: modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1",
+            )
+        if not await holds("iptables", "FORWARD", ("-j", "DOCKER-USER")):
+            return EgressUnavailable(
+                "The packet filter does not lead to Docker's chain DOCKER-USER, where the rules belong.",
+                "Let Docker keep its rules (iptables: true in its daemon.json), in the same packet filter as the "
+                "program iptables, and restart it.",
+            )
+        return None
+
     async def _network(self) -> EgressUnavailable | None:
         """Make the network, or find that it is there and as it must be."""
         found = await self._found()
         if found is None:
-            await self._create()
-            return None
+            return await self._create()
         options = cast("dict[str, str]", found.get("Options") or {})
         if (
             options.get(_ICC) == "false"
@@ -113,55 +120,38 @@ class DockerBridge:
         except NotFound:
             return None
 
-    async def _create(self) -> None:
+    async def _create(self) -> EgressUnavailable | None:
         def create(client: Client) -> None:
-            try:
-                client.create_network(
-                    self._names.network,
-                    driver="bridge",
-                    options={_INTERFACE: self._names.interface, _ICC: "false"},
-                    labels={INSTANCE: self._instance},
-                    check_duplicate=True,
-                )
-            except APIError as error:
-                if error.status_code != 409:  # another start of the service was quicker
-                    raise
+            client.create_network(
+                self._names.network,
+                driver="bridge",
+                options={_INTERFACE: self._names.interface, _ICC: "false"},
+                labels={INSTANCE: self._instance},
+                check_duplicate=True,
+            )
 
-        await self._engine.run(create)
+        try:
+            await self._engine.run(create)
+        except APIError as error:
+            if error.status_code == 409:  # another start of the service was quicker
+                return None
+            return EgressUnavailable(
+                f"The engine refuses to make the network: {error.explanation}.",
+                "If it has no addresses left, remove networks that nobody uses: docker network prune",
+            )
+        return None
 
     async def _filter(self) -> None:
-        servers = resolvers(self._resolv_conf.read_text() if self._resolv_conf.exists() else "")
-        await _run("iptables-restore", "-w", "--noflush", given=rules(self._names, servers))
-        await _lead("iptables", jumps(self._names))
+        await replace(rules(self._names, self._resolvers()))
+        await lead("iptables", jumps(self._names), self._names)
         if shutil.which("ip6tables") is not None:
-            await _lead("ip6tables", jumps_v6(self._names))
+            await lead("ip6tables", jumps_v6(self._names), self._names)
+
+    def _resolvers(self) -> Sequence[IPv4Address]:
+        """Those that Docker asks for a sandbox, by Docker's own rule."""
+        found = _read(self._resolv_conf)
+        return _read(BEHIND_STUB) if found == [STUB] else found
 
 
-async def _lead(program: str, rules_of_chains: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-    for chain, rule in rules_of_chains:
-        if not await _holds(program, chain, rule):
-            await _run(program, "-w", "-I", chain, "1", *rule)
-
-
-async def _holds(program: str, chain: str, rule: Sequence[str]) -> bool:
-    return await _status(program, "-w", "-C", chain, *rule) == 0
-
-
-async def _status(program: str, *arguments: str) -> int:
-    process = await asyncio.create_subprocess_exec(
-        program, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    return await process.wait()
-
-
-async def _run(program: str, *arguments: str, given: str = "") -> None:
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, complaint = await process.communicate(given.encode())
-    if process.returncode != 0:
-        raise PacketFilterError(f"{program}: {complaint.decode(errors='replace').strip()}")
+def _read(resolv_conf: Path) -> Sequence[IPv4Address]:
+    return resolvers(resolv_conf.read_text()) if resolv_conf.exists() else []

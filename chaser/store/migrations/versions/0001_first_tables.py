@@ -68,7 +68,6 @@ def _jobs() -> None:
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("key_id", _IDENT),
         sa.Column("idempotency_key", sa.Text()),
-        sa.Column("fingerprint", sa.Text()),
         sa.Column("origin", sa.Text()),
         sa.Column("worker", _IDENT),
         sa.Column("sandbox_id", _IDENT),
@@ -81,7 +80,7 @@ def _jobs() -> None:
         sa.Column("finished_at", _INSTANT),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.CheckConstraint(
-            "(idempotency_key IS NULL) = (fingerprint IS NULL)",
+            "idempotency_key IS NULL OR sealed IS NOT NULL",
             name=op.f("ck_jobs_key_has_fingerprint"),
         ),
         sa.CheckConstraint(

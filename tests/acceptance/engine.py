@@ -1,0 +1,75 @@
+"""A Docker engine of the tests' own, in a container, which they may stop, kill and starve."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.acceptance.machine import SMALL, Docker, build_image
+from tests.acceptance.waiting import until
+
+SOCKET = "docker.sock"
+BOOT = "rm -f /var/run/docker.pid; exec dockerd --host unix:///run/engine/docker.sock --cgroup-parent {}"
+
+
+class Engine:
+    """`docker` is the way to it. A stop ends all its containers, as a stop of the machine's own engine would."""
+
+    def __init__(self, place: Path, name: str) -> None:
+        self.docker = Docker(f"unix://{place / SOCKET}")
+        self._outer = Docker()
+        self._name = name
+        # Without SYS_RESOURCE: a machine's root may lack it, and then cannot give it.
+        self._outer(
+            *("run", "--detach", "--name", name, "--label", "chaser.test=engine"),
+            *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--cgroupns", "host"),
+            *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
+            *("--security-opt", "systempaths=unconfined", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
+            *("--volume", f"{place}:/run/engine", build_image("engine")),
+            *("sh", "-c", BOOT.format(f"/{name}")),
+        )
+        self._await()
+
+    def load(self, image: str) -> None:
+        saved = subprocess.run(["docker", "save", image], capture_output=True, check=True).stdout
+        self.docker("load", stdin=saved)
+
+    def stop(self) -> None:
+        self._outer("stop", "--time", "20", self._name)
+
+    def kill(self) -> None:
+        self._outer("kill", self._name)
+
+    def start(self) -> None:
+        self._outer("start", self._name)
+        self._await()
+
+    def pause(self) -> None:
+        """It hangs: its socket takes connections, and nobody answers."""
+        self._outer("pause", self._name)
+
+    def unpause(self) -> None:
+        self._outer("unpause", self._name)
+
+    def remove(self) -> None:
+        self._outer.run("unpause", self._name)
+        self._outer("rm", "--force", "--volumes", self._name)
+
+    def _await(self) -> None:
+        def answers() -> bool:
+            state = self._outer("inspect", "--format", "{{.State.Running}}", self._name)
+            assert state == "true", self._outer.run("logs", "--tail", "5", self._name).stderr.decode()
+            return self.docker.run("version").returncode == 0
+
+        until(answers, "the tests' own engine to answer")
+
+
+@contextmanager
+def own_engine(place: Path, name: str) -> Iterator[Engine]:
+    """With the small image in it; removed afterwards, with all that it held."""
+    engine = Engine(place, name)
+    try:
+        engine.load(SMALL)
+        yield engine
+    finally:
+        engine.remove()
