@@ -35,7 +35,7 @@ def main() -> None:
 
 def cold(service: Service) -> None:
     """One container after the other: `true`, over HTTP and through the bare SDK in turn."""
-    client = docker.from_env()
+    client = docker.from_env(max_pool_size=BURST)
     for _ in range(3):
         service.exec("true")
         bare(client)
@@ -50,7 +50,7 @@ def cold(service: Service) -> None:
 
 def burst(service: Service) -> None:
     """Sixteen at once, several times in turn."""
-    client = docker.from_env()
+    client = docker.from_env(max_pool_size=BURST)
     service.exec("true")
     bare(client)
     pairs = [

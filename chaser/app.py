@@ -43,6 +43,7 @@ from chaser.sandboxes.output import OutputLimits
 from chaser.sandboxes.registry import AllowList, Registries
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
+from chaser.sandboxes.traffic import Traffic
 from chaser.service import GRACE, Server, Service, run
 from chaser.space import FreeSpace
 from chaser.store.key_file import keys_from_file, keys_from_text
@@ -132,9 +133,10 @@ def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Wire
     clock = SystemClock()
     worker = WorkerId(new_id("wrk", clock.now()))
     engine = DockerEngine(settings.docker_host, store.instance_id)
-    removals = Removals(engine, clock, store.jobs.sandbox_gone)
+    traffic = Traffic()
+    removals = Removals(engine, clock, store.jobs.sandbox_gone, traffic)
     networks = EngineNetworks(DockerBridge(engine, store.instance_id))
-    host = _host(settings, store.instance_id, engine, networks, removals)
+    host = _host(settings, store.instance_id, engine, networks, removals, traffic)
     completion = Completion()
     space = FreeSpace(settings.limits.free_space_bytes, settings.data_dir)
     kinds: Mapping[str, Kind] = {
@@ -173,6 +175,7 @@ def _host(
     engine: DockerEngine,
     networks: EngineNetworks,
     removals: Removals,
+    traffic: Traffic,
 ) -> Host:
     images = ImageShelf(
         engine,
@@ -184,6 +187,7 @@ def _host(
     launcher = Launcher(
         engine,
         instance,
+        traffic=traffic,
         max_starting=settings.limits.max_starting,
         deadlines=Deadlines(start=settings.deadlines.start),
         # The engine's log must hold all that is kept: it is what is read on from when an attach is lost.

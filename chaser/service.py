@@ -48,6 +48,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._stopping.set()
         super().handle_exit(sig, frame)
+        # uvicorn raises what it has captured again once it has ended, which would end the process before the rest has
+        self._captured_signals.clear()
 
 
 async def run(service: Service, server: Server) -> int:

@@ -27,6 +27,7 @@ from chaser.sandboxes.launcher import Deadlines, Launcher, Prepared
 from chaser.sandboxes.output import Output, OutputLimits
 from chaser.sandboxes.spec import Isolation, Launch, Limits, Network, SandboxSpec, Step, Streams
 from chaser.sandboxes.stop import Stop
+from chaser.sandboxes.traffic import Traffic
 from tests.images import docker, small_image
 
 IMAGE = Image(id="sha256:fake", digest=None, user="", volumes=frozenset(), working_dir="")
@@ -114,6 +115,7 @@ class Site:
         return Launcher(
             self.engine,
             self.instance,
+            traffic=Traffic(),
             max_starting=4,
             deadlines=deadlines or Deadlines(),
             log_max_bytes=LOG_BYTES,

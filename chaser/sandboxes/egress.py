@@ -4,9 +4,11 @@ Public addresses are allowed. Refused, by the address that is really connected t
 metadata and other special ranges, the machine's own ports, and all of IPv6 (the bridge has none).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from itertools import takewhile
 from typing import Final
 
 from chaser.ids import InstanceId
@@ -35,6 +37,7 @@ STUB: Final = IPv4Address("127.0.0.53")
 """systemd-resolved's own address. Where it stands alone, Docker takes the name servers behind it."""
 
 _INTERFACE_PREFIX: Final = "chsr-"
+_JUMP: Final = re.compile(r"-A \S+ -i chsr-\S+ -j (CHASER-\S+|REJECT( .*)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,11 @@ def jumps_v6(called: Names) -> Sequence[tuple[str, tuple[str, ...]]]:
 
 def leads(listing: str, called: Names) -> bool:
     """Whether, in the rules of a chain as `iptables -S` prints them, ours is there once and nothing stands before it
-    that could let a packet pass: only rules for bridges of other instances."""
+    that could let a packet pass: only the same for other instances."""
     stated = [line for line in listing.splitlines() if line.startswith("-A ")]
-    ours = [place for place, line in enumerate(stated) if f" -i {called.interface} " in line]
-    return len(ours) == 1 and all(f" -i {_INTERFACE_PREFIX}" in line for line in stated[: ours[0]])
+    jumped = list(takewhile(_JUMP.fullmatch, stated))
+    ours = f" -i {called.interface} -j "
+    return sum(ours in line for line in jumped) == 1 == sum(ours in line for line in stated)
 
 
 def resolvers(resolv_conf: str) -> Sequence[IPv4Address]:

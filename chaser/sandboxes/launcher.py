@@ -33,6 +33,7 @@ from chaser.sandboxes.hardening import options
 from chaser.sandboxes.output import Output
 from chaser.sandboxes.spec import Launch, SandboxSpec
 from chaser.sandboxes.stop import Stop, StopRequested
+from chaser.sandboxes.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -70,12 +71,14 @@ class Launcher:
         engine: Engine,
         instance: InstanceId,
         *,
+        traffic: Traffic,
         max_starting: int,
         deadlines: Deadlines,
         log_max_bytes: int,
     ) -> None:
         self._engine = engine
         self._instance = instance
+        self._traffic = traffic
         self._starts = asyncio.Semaphore(max_starting)
         self._deadlines = deadlines
         self._log_max_bytes = log_max_bytes
@@ -86,16 +89,18 @@ class Launcher:
         Raises `Refused` where the image cannot serve, `Unavailable` with `start_timeout` or `engine_unavailable`.
         Whatever happens, what was created is removed again unless it is returned.
         """
-        async with self._starts:
-            try:
-                async with asyncio.timeout(self._deadlines.start.total_seconds()):
-                    return await self._prepared(sandbox, spec, image, network)
-            except TimeoutError as error:
-                message = (
-                    f"The sandbox was not ready within {self._deadlines.start.total_seconds():.0f} s; look at the load of the "
-                    "engine's machine and at the engine's log."
-                )
-                raise Unavailable(Reason.START_TIMEOUT, message) from error
+        seconds = self._deadlines.start.total_seconds()
+        with self._traffic.starting():
+            async with self._starts:
+                try:
+                    async with asyncio.timeout(seconds):
+                        return await self._prepared(sandbox, spec, image, network)
+                except TimeoutError as error:
+                    message = (
+                        f"The sandbox was not ready within {seconds:g} s; look at the load of the engine's machine "
+                        "and at the engine's log."
+                    )
+                    raise Unavailable(Reason.START_TIMEOUT, message) from error
 
     async def run(
         self,

@@ -11,28 +11,41 @@ from chaser.errors import Unavailable
 from chaser.ids import SandboxId
 from chaser.sandboxes.engine import ContainerId, Engine
 from chaser.sandboxes.labels import container_name
+from chaser.sandboxes.traffic import Traffic
 
 log = structlog.stdlib.get_logger()
 
 AT_ONCE = 4
 """More removals at the same time only make starts slower: they compete for the engine's locks and the cores."""
 
+LONGEST_WAIT = 5.0
+"""Seconds for which a removal gives way to starts."""
+
 
 class Removals:
     def __init__(
-        self, engine: Engine, clock: Clock, gone: Callable[[SandboxId, datetime], Awaitable[None]]
+        self,
+        engine: Engine,
+        clock: Clock,
+        gone: Callable[[SandboxId, datetime], Awaitable[None]],
+        traffic: Traffic,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._gone = gone
+        self._traffic = traffic
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def remove(self, sandbox: SandboxId) -> None:
         """See to it that the sandbox goes, whether it was created or only named."""
-        task = asyncio.create_task(self.removed(sandbox), name=f"remove {sandbox}")
+        task = asyncio.create_task(self._later(sandbox), name=f"remove {sandbox}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _later(self, sandbox: SandboxId) -> None:
+        await self._traffic.lull(LONGEST_WAIT)
+        await self.removed(sandbox)
 
     async def removed(self, sandbox: SandboxId) -> None:
         """Remove it, and record that it is gone. Tries for as long as the engine or the store is away."""

@@ -1,6 +1,8 @@
 """A disk that fills: new work is refused in time, and where it is full after all, nothing is lost that was accepted."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,9 +35,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(disk: Path, *, leave: int = 0) -> Path:
     """A file that takes all the room but `leave` bytes."""
     filler = disk / "filler"
-    state = os.statvfs(disk)
-    with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, state.f_bavail * state.f_bsize - leave)
+    block = bytes(4096)
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(block * 16 if shutil.disk_usage(disk).free > leave + 65536 else block)
+            if shutil.disk_usage(disk).free <= leave:
+                break
     return filler
 
 

@@ -84,7 +84,7 @@ class DockerBridge:
                 "The engine's bridge is not among this machine's interfaces: the engine has a network of its own.",
                 "Run the service beside the engine.",
             )
-        if not BRIDGED_TOO.exists() or BRIDGED_TOO.read_text().strip() != "1":
+        if not _filters_bridged():
             return EgressUnavailable(
                 "The packet filter does not see what passes within a bridge, so sandboxes could reach each other.",
                 "Switch it on: modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1",
@@ -151,6 +151,10 @@ class DockerBridge:
         """Those that Docker asks for a sandbox, by Docker's own rule."""
         found = _read(self._resolv_conf)
         return _read(BEHIND_STUB) if found == [STUB] else found
+
+
+def _filters_bridged() -> bool:
+    return BRIDGED_TOO.exists() and BRIDGED_TOO.read_text().strip() == "1"
 
 
 def _read(resolv_conf: Path) -> Sequence[IPv4Address]:
