@@ -96,8 +96,11 @@ async def _serve(settings: Settings, store: Store) -> int:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
         registrar = await _registrar(settings, stack)
-        service, api, webhook = _wire(settings, store, registrar)
-        stack.push_async_callback(service.engine.close)
+        engine = DockerEngine(settings.docker_host, store.instance_id)
+        stack.push_async_callback(engine.close)
+        pulls = Pulls(engine.host)
+        stack.push_async_callback(pulls.close)
+        service, api, webhook = _wire(settings, store, registrar, engine, pulls)
         await _first_key(settings, store)
         config = uvicorn.Config(
             application(api, webhook),
@@ -129,14 +132,17 @@ def application(api: Api, webhook: WebhookEndpoint | None) -> Starlette:
 Wired = tuple[Service, Api, WebhookEndpoint | None]
 
 
-def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Wired:
+def _wire(
+    settings: Settings, store: Store, registrar: Registrar | None, engine: DockerEngine, pulls: Pulls
+) -> Wired:
     clock = SystemClock()
     worker = WorkerId(new_id("wrk", clock.now()))
-    engine = DockerEngine(settings.docker_host, store.instance_id)
     traffic = Traffic()
     removals = Removals(engine, clock, store.jobs.sandbox_gone, traffic)
     networks = EngineNetworks(DockerBridge(engine, store.instance_id))
-    host = _host(settings, store.instance_id, engine, networks, removals, traffic)
+    images = _images(settings, engine, pulls)
+    launcher = _launcher(settings, store.instance_id, engine, traffic)
+    host = Host(engine, images, networks, launcher, removals, disk_interval=5.0)
     completion = Completion()
     space = FreeSpace(settings.limits.free_space_bytes, settings.data_dir)
     kinds: Mapping[str, Kind] = {
@@ -169,22 +175,18 @@ def _wire(settings: Settings, store: Store, registrar: Registrar | None) -> Wire
     return service, api, webhook
 
 
-def _host(
-    settings: Settings,
-    instance: InstanceId,
-    engine: DockerEngine,
-    networks: EngineNetworks,
-    removals: Removals,
-    traffic: Traffic,
-) -> Host:
-    images = ImageShelf(
+def _images(settings: Settings, engine: DockerEngine, pulls: Pulls) -> ImageShelf:
+    return ImageShelf(
         engine,
-        Pulls(engine.host),
+        pulls,
         Registries(settings.registries.values(), DockerLogins()),
         allowed=AllowList(settings.images.allow),
         deadlines=PullDeadlines(settings.deadlines.pull, settings.deadlines.pull_stall),
     )
-    launcher = Launcher(
+
+
+def _launcher(settings: Settings, instance: InstanceId, engine: DockerEngine, traffic: Traffic) -> Launcher:
+    return Launcher(
         engine,
         instance,
         traffic=traffic,
@@ -193,7 +195,6 @@ def _host(
         # The engine's log must hold all that is kept: it is what is read on from when an attach is lost.
         log_max_bytes=settings.limits.output_keep_bytes * 5 // 4 + (8 << 20),
     )
-    return Host(engine, images, networks, launcher, removals, disk_interval=5.0)
 
 
 def _api(

@@ -51,6 +51,7 @@ class EngineNetworks:
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
         self._lock = asyncio.Lock()
+        self._needed = asyncio.Event()
         self._outcome: BridgeReady | EgressUnavailable | None = None
 
     async def named(self, network: Network) -> str:
@@ -65,7 +66,8 @@ class EngineNetworks:
                 )
 
     async def watch(self) -> None:
-        """Keep the rules in place, until cancelled."""
+        """Keep the rules in place once they are needed, until cancelled."""
+        await self._needed.wait()
         while True:
             pause = RENEWED_EVERY
             try:
@@ -85,6 +87,7 @@ class EngineNetworks:
             log.warning("The network's rules are left behind.", action="egress_left", error=str(error))
 
     async def _internet(self) -> str:
+        self._needed.set()
         match self._outcome or await self._renew():
             case BridgeReady(name=name):
                 return name

@@ -39,10 +39,12 @@ def marker() -> str:
 class Service:
     """One installation: its process, which may be ended and started again, and what belongs to it."""
 
-    def __init__(self, place: Path, settings: Mapping[str, str], docker: Docker) -> None:
+    def __init__(
+        self, place: Path, settings: Mapping[str, str], docker: Docker, data_dir: Path | None = None
+    ) -> None:
         self.docker = docker
         self.log_file = place / "service.log"
-        self.data_dir = place / "data"
+        self.data_dir = data_dir or place / "data"
         self.port = _free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         engine = {} if docker.host is None else {"CHASER_DOCKER_HOST": docker.host}
@@ -193,10 +195,15 @@ class Service:
 
 @contextmanager
 def installation(
-    place: Path, settings: Mapping[str, str], docker: Docker | None = None, *, ready: bool = True
+    place: Path,
+    settings: Mapping[str, str],
+    docker: Docker | None = None,
+    *,
+    ready: bool = True,
+    data_dir: Path | None = None,
 ) -> Iterator[Service]:
     """A service that runs; afterwards it is ended, and whatever containers it has left are removed."""
-    service = Service(place, settings, docker or Docker())
+    service = Service(place, settings, docker or Docker(), data_dir)
     try:
         service.start(ready=ready)
         yield service

@@ -1,10 +1,10 @@
 """A disk that fills: new work is refused in time, and where it is full after all, nothing is lost that was accepted."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,24 +32,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
-def fill(disk: Path, *, leave: int = 0) -> Path:
+@contextmanager
+def service_on(disk: Path, place: Path, watermark: str) -> Iterator[Service]:
+    """With its data, and nothing else, on the small disk."""
+    settings = {"CHASER_LIMITS__FREE_SPACE_BYTES": watermark}
+    with installation(place, settings, data_dir=disk / "data") as service:
+        assert service.run("true")["status"] == "succeeded"
+        service.expect_nothing_left()
+        yield service
+        service.expect_nothing_left()
+
+
+def fill(disk: Path, *, leave: int) -> Path:
     """A file that takes all the room but `leave` bytes."""
     filler = disk / "filler"
-    block = bytes(4096)
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(block * 16 if shutil.disk_usage(disk).free > leave + 65536 else block)
-            if shutil.disk_usage(disk).free <= leave:
-                break
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leave)
     return filler
 
 
 def test_too_little_room_refuses_new_work_and_its_return_takes_it_again(
-    small_image: str, small_disk: Path
+    small_image: str, small_disk: Path, tmp_path: Path
 ) -> None:
-    settings = {"CHASER_LIMITS__FREE_SPACE_BYTES": "16m"}
-    with installation(small_disk, settings) as service:
-        assert service.run("true")["status"] == "succeeded"
+    with service_on(small_disk, tmp_path, "16m") as service:
         before = len(service.jobs())
         filler = fill(small_disk, leave=8 << 20)
         answer = service.exec("true")
@@ -59,45 +64,49 @@ def test_too_little_room_refuses_new_work_and_its_return_takes_it_again(
         assert len(service.jobs()) == before
         filler.unlink()
         assert service.run("true")["status"] == "succeeded"
+
+
+def test_what_waits_when_the_room_is_gone_runs_when_it_is_back(
+    small_image: str, small_disk: Path, tmp_path: Path
+) -> None:
+    settings = {"CHASER_LIMITS__FREE_SPACE_BYTES": "16m", "CHASER_LIMITS__MAX_RUNNING": "1"}
+    with installation(tmp_path, settings, data_dir=small_disk / "data") as service:
+        running, waiting = service.begin("sleep 60"), service.submit("echo at last")
+        filler = fill(small_disk, leave=8 << 20)
+        service.cancel(running)
+        until(lambda: "No new job starts" in service.log, "the dispatcher to hold")
+        assert service.job(waiting)["status"] == "queued"
+        filler.unlink()
+        assert service.ended(waiting)["result"]["output"] == "at last\n"
         service.expect_nothing_left()
 
 
 def test_a_full_disk_of_the_database_is_told_and_the_service_lives_on(
-    small_image: str, small_disk: Path
+    small_image: str, small_disk: Path, tmp_path: Path
 ) -> None:
-    with installation(small_disk, {"CHASER_LIMITS__FREE_SPACE_BYTES": "1"}) as service:
-        assert service.run("true")["status"] == "succeeded"
-        filler = fill(small_disk)
-        answer = until(lambda: refused(service), "the database to be full")
-        assert "disk" in answer
+    with service_on(small_disk, tmp_path, "1") as service:
+        filler = fill(small_disk, leave=8192)
+        answer = service.exec("true", env={"A": "x" * 100_000})
+        error_of(answer, 503, "store_unavailable")
+        assert "disk" in answer.json()["error"]["message"]
         assert service.http.get("/livez").status_code == 200
-        assert service.alive
+        assert service.containers() == []
         filler.unlink()
-        until(lambda: service.exec("true").status_code == 200, "the database to be written again")
-        service.expect_nothing_left()
+        assert service.run("true")["status"] == "succeeded"
 
 
-def refused(service: Service) -> str | None:
-    """The message, once a call cannot be written; small writes still fit into pages that the database has."""
-    answer = service.exec("true", env={"A": "x" * 100_000})
-    if answer.status_code == 200:
-        return None
-    error_of(answer, 503, "store_unavailable")
-    return answer.json()["error"]["message"]
-
-
-def test_output_waits_for_room_and_is_whole_when_there_is_some(small_image: str, small_disk: Path) -> None:
+def test_output_waits_for_room_and_is_whole_when_there_is_some(
+    small_image: str, small_disk: Path, tmp_path: Path
+) -> None:
     """The run itself is not disturbed: it ends as it would have, and its end is written as soon as it can be."""
     size = 3_000_000
-    with installation(small_disk, {"CHASER_LIMITS__FREE_SPACE_BYTES": "1"}) as service:
+    with service_on(small_disk, tmp_path, "1") as service:
         job = service.begin(f"sleep 1; head -c {size} /dev/zero | tr '\\0' x; exit 6")
-        filler = fill(small_disk)
-        until(lambda: "store" in service.log and not service.containers(running=True), "the run to end")
-        assert service.alive
+        filler = fill(small_disk, leave=8192)
+        until(lambda: not service.containers(running=True), "the command to end")
         assert service.job(job)["finished_at"] is None
         filler.unlink()
         row = service.ended(job)
         assert (row["reason"], row["result"]["exit_code"]) == ("nonzero_exit", 6)
         assert row["result"]["output_bytes"] == size
         assert service.output(job) == b"x" * size
-        service.expect_nothing_left()

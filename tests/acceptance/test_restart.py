@@ -93,7 +93,7 @@ def test_a_client_that_waits_through_a_stop_is_told_where_its_run_is(service: Se
         until(lambda: processes_with(word), "the command to begin")
         assert service.stop() == 0
         answer = waiting.result()
-    details = error_of(answer, 503, "service_stopping")
+    details = error_of(answer, 503, "stopping")
     assert int(answer.headers["Retry-After"]) > 0
     service.start()
     job = service.ended(details["job"])

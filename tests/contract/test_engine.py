@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import random
+import threading
 import warnings
 from contextlib import aclosing
 from dataclasses import replace
@@ -331,17 +332,21 @@ async def test_an_engine_that_does_not_answer_is_not_one_without_the_container(f
     assert (await faulty.engine.state(container)).cause is ExitCause.RUNNING
 
 
-async def test_a_socket_on_which_nobody_listens_is_not_an_engine_without_the_container(
-    tmp_path: Path,
-) -> None:
-    engine = DockerEngine(f"unix://{tmp_path}/nobody.sock", InstanceId("test"))
-    with warnings.catch_warnings():
-        # Where connecting fails, the SDK leaves its socket to the garbage collector.
-        warnings.simplefilter("ignore", ResourceWarning)
+def test_a_socket_on_which_nobody_listens_is_not_an_engine_without_the_container(tmp_path: Path) -> None:
+    async def ask() -> None:
+        engine = DockerEngine(f"unix://{tmp_path}/nobody.sock", InstanceId("test"))
         try:
             await expect_unavailable(engine, GONE)
         finally:
             await engine.close()
+
+    with warnings.catch_warnings():
+        # Where connecting fails, the SDK leaves its socket to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        asyncio.run(ask())
+        for thread in threading.enumerate():
+            if thread.name.startswith("engine"):
+                thread.join()
         gc.collect()
 
 
