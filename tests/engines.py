@@ -137,7 +137,25 @@ class Site:
         begun: Callable[[], None] | None = None,
         deadlines: Deadlines | None = None,
     ) -> Outcome:
-        """Run `launch`. `heard` is told of each write's bytes, `begun` of the beginning."""
+        """Run `launch`, and remove its sandbox. `heard` is told of each write's bytes, `begun` of the beginning."""
+        prepared = prepared or await self.prepared()
+        outcome = await self.run_keeping(
+            launch, prepared, stop=stop, heard=heard, begun=begun, deadlines=deadlines
+        )
+        await self.engine.remove(prepared.container)
+        return outcome
+
+    async def run_keeping(
+        self,
+        launch: Launch,
+        prepared: Prepared | None = None,
+        *,
+        stop: Stop | None = None,
+        heard: Callable[[bytes], None] | None = None,
+        begun: Callable[[], None] | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> Outcome:
+        """`run`, without the removal."""
         prepared = prepared or await self.prepared()
         outcome = Outcome(NotBegun(""), [], 0)
         frames: list[Frame] = []
@@ -162,7 +180,6 @@ class Site:
             output.abandon()
             prepared.attachment.close()
         outcome.frames = frames
-        await self.engine.remove(prepared.container)
         return outcome
 
     async def sh(self, command: str, **step: Any) -> Outcome:

@@ -26,6 +26,8 @@ log = structlog.stdlib.get_logger()
 NET = timedelta(seconds=30)
 """The longest sleep."""
 STORE_AWAY = timedelta(seconds=1)
+HELD = timedelta(seconds=5)
+"""The longest sleep while no new job may start: nothing tells of room on a disk."""
 
 CANCEL_MESSAGES = {
     Reason.CLIENT_GONE: "The client closed its connection; send `Prefer: respond-async` for a run that outlives it.",
@@ -105,17 +107,20 @@ class Dispatcher:
 
     async def _round(self) -> timedelta:
         """Expire and claim all that is due; returns how long there is nothing to do unless woken."""
-        for job_id in await self._store.expire(self._clock.now()):
+        # What becomes due while this looks must not fall between the claim and the question for the next.
+        began = self._clock.now()
+        for job_id in await self._store.expire(began):
             self._completion.changed(job_id)
         held = self._held()
         if held is not None:
             log.warning("No new job starts.", action="held", why=held)
         elif not self._stopping:
             await self._fill()
-        due = await self._store.next_due(self._clock.now())
+        longest = NET if held is None else HELD
+        due = await self._store.next_due(began)
         if due is None:
-            return NET
-        return min(NET, max(timedelta(milliseconds=10), due - self._clock.now()))
+            return longest
+        return min(longest, max(timedelta(milliseconds=10), due - self._clock.now()))
 
     async def _fill(self) -> None:
         while len(self._running) < self._max_running:

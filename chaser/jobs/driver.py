@@ -5,6 +5,7 @@ sent. A write that finds its row moved on ends the work and removes what was mad
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,9 @@ from chaser.sandboxes.stop import Stop, StopRequested
 
 log = structlog.stdlib.get_logger()
 T = TypeVar("T")
+
+CLEAR = timedelta(seconds=5)
+"""How long an attempt waits for its sandbox to be gone before the job is queued again."""
 
 
 Outcome = Ending | NotBegun | Refused | Unavailable
@@ -204,6 +208,7 @@ class Driver:
         if claim.attempt >= claim.job.max_attempts:
             verdict = Verdict(Status.FAILED, reason, message, {"exit_code": None})
             return await self._finish(claim, verdict, ledger)
+        await self._clear(ledger)
         now = self._clock.now()
         log.info(
             "An attempt failed before its command began; the job is queued again.",
@@ -218,6 +223,14 @@ class Driver:
             )
         )
         return None
+
+    async def _clear(self, ledger: Ledger) -> None:
+        """The next attempt gets no sandbox before this one's is gone. An engine that is away is not waited for."""
+        if ledger.sandbox_id is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLEAR.total_seconds()):
+                await self._host.removals.removed(ledger.sandbox_id)
 
     async def _finish(self, claim: Claim, verdict: Verdict, ledger: Ledger) -> None:
         now = self._clock.now()

@@ -78,7 +78,7 @@ class NewJob:
     """The API key that made it; none for jobs that the service makes itself."""
     idempotency_key: str | None = None
     fingerprint: str | None = None
-    """A digest of the request's body, to tell a repetition from a conflict; set with `idempotency_key`, and sealed like secrets."""
+    """A digest of the request's body, to tell a repetition from a conflict; set with `idempotency_key`, sealed at rest."""
     origin: str | None = None
     """The outside thing that this job is owed to, such as `github/workflow_job/123`; at most one job each."""
 

@@ -4,6 +4,8 @@ The reader of a sandbox must never pause, and the store may be slower than a flo
 megabytes goes to a file that has no name (it vanishes with the process), written and read from front to back.
 """
 
+import errno
+import os
 import struct
 import tempfile
 from pathlib import Path
@@ -66,7 +68,9 @@ class Backlog:
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  # closed in close()
         record = _HEADER.pack(_STREAMS.index(stream), len(data)) + data
         self._file.seek(self._written)
-        self._file.write(record)
+        if self._file.write(record) < len(record):
+            # A disk that fills up takes a part first; the next record overwrites it.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written += len(record)
 
     def _next(self) -> tuple[Stream, bytes]:

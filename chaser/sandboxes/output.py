@@ -71,6 +71,7 @@ class Output:
         self._room.set()
         self._closing = False
         self._flooded = False
+        self._lost = False
         self.total_bytes = 0
         """Bytes of output so far, kept and left out, as they are shown: secret values as their masks."""
         self._printed_bytes = 0
@@ -110,6 +111,8 @@ class Output:
         return self._maskers[stream]
 
     def _keep(self, stream: Stream, data: bytes) -> None:
+        if self._lost:
+            return  # nobody writes it any more
         self.total_bytes += len(data)
         head = data[: self._space()]
         if head and not self._queued(stream, head):
@@ -176,6 +179,7 @@ class Output:
                 tries += 1
                 continue
             if fence is Fence.LOST:
+                self._lost = True
                 self._room.set()
                 self._on_lost()
                 return False

@@ -4,18 +4,20 @@ from collections.abc import Generator, Mapping
 
 import pytest
 
-from tests.acceptance.machine import build_image
+from tests.acceptance.machine import DEFAULT, SMALL, build_image
 from tests.acceptance.service import Service, installation
 
 
 @pytest.fixture(scope="session")
 def small_image() -> str:
-    return build_image("small")
+    build_image("small")
+    return SMALL
 
 
 @pytest.fixture(scope="session")
 def default_image() -> str:
-    return build_image("default")
+    build_image("default")
+    return DEFAULT
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.acceptance.machine import SMALL, Docker, build_image
 from tests.acceptance.waiting import until
 
+IMAGE = "chaser-test-engine:latest"
 SOCKET = "docker.sock"
 BOOT = "rm -f /var/run/docker.pid; exec dockerd --host unix:///run/engine/docker.sock --cgroup-parent {}"
 
@@ -18,6 +19,7 @@ class Engine:
     def __init__(self, place: Path, name: str) -> None:
         self.docker = Docker(f"unix://{place / SOCKET}")
         self._outer = Docker()
+        build_image("engine")
         self._name = name
         # Without SYS_RESOURCE: a machine's root may lack it, and then cannot give it.
         self._outer(
@@ -25,7 +27,7 @@ class Engine:
             *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--cgroupns", "host"),
             *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
             *("--security-opt", "systempaths=unconfined", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
-            *("--volume", f"{place}:/run/engine", build_image("engine")),
+            *("--volume", f"{place}:/run/engine", IMAGE),
             *("sh", "-c", BOOT.format(f"/{name}")),
         )
         self._await()

@@ -42,11 +42,10 @@ class Docker:
             self.run("rm", "--force", "--volumes", *left)
 
 
-def build_image(name: str) -> str:
+def build_image(name: str) -> None:
     """Build `images/<name>` if the engine does not have it."""
     done = subprocess.run([ROOT / "images" / name / "build"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"images/{name}/build: {done.stderr}"
-    return f"chaser-{name}:latest"
 
 
 def processes_with(marker: str) -> Sequence[int]:
