@@ -154,8 +154,12 @@ def _wire(
     )
     driver = Driver(kinds, store.jobs, store.logs, host, completion, clock, output, settings.data_dir)
 
+    caps: dict[KeyId, int | None] = {}
+
     async def cap_of(key_id: KeyId) -> int | None:
-        return next((key.max_running for key in await store.keys.list() if key.id == key_id), None)
+        if key_id not in caps:  # a key's cap never changes
+            caps.update({key.id: key.max_running for key in await store.keys.list()})
+        return caps.get(key_id)
 
     dispatcher = Dispatcher(
         store.jobs,

@@ -232,10 +232,10 @@ class Launcher:
 
     async def _stop(self, prepared: Prepared, output: Output, stopped: Stopped) -> Ending:
         try:
-            if not await self._killed_to_the_last_byte(prepared):
-                # What was printed up to the kill is in the engine's log, as long as that has not been cut itself.
-                if sum(prepared.capture.raw.values()) < self._log_max_bytes:
-                    await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
+            whole = await self._killed_to_the_last_byte(prepared)
+            # What was printed up to the kill is in the engine's log, as long as that has not been cut itself.
+            if not whole and sum(prepared.capture.raw.values()) < self._log_max_bytes:
+                await self._insist(lambda: self._read_on(prepared, output, Phase.ENDED))
         except Unavailable as error:
             # The stop stands: the sandbox is removed as soon as the engine answers.
             log.warning(

@@ -45,6 +45,8 @@ class Masker:
     def finish(self) -> bytes:
         """The stream has ended: what was held back."""
         text, self._held = self._held.decode("latin-1"), b""
+        if not text:
+            return b""
         shown, self._covered = self._masked(text, len(text))
         return shown
 

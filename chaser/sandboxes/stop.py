@@ -29,6 +29,9 @@ class Stop:
     async def guard(self, work: Awaitable[T]) -> T:
         """`work`, unless the stop comes first: then `work` is cancelled and `StopRequested` raised."""
         task = asyncio.ensure_future(work)
+        if self._requested.done():
+            await _cancelled(task)  # before its first step: it has had no effect
+            raise StopRequested(self._requested.result())
         try:
             await asyncio.wait({task, self._requested}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:

@@ -1,7 +1,7 @@
 """A Docker engine of the tests' own, in a container, which they may stop, kill and starve."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Engine:
 
 
 @contextmanager
-def own_engine(place: Path, name: str) -> Iterator[Engine]:
+def own_engine(place: Path, name: str) -> Generator[Engine]:
     """With the small image in it; removed afterwards, with all that it held."""
     engine = Engine(place, name)
     try:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -119,7 +119,7 @@ class Service:
 
     def run(self, command: str, **fields: object) -> Json:
         """The answer of a run that was accepted."""
-        return _of(self.exec(command, **fields), 200)
+        return _of(self.http.post("/v1/exec", json={"command": command, **fields}), 200)
 
     def begin(self, command: str, **fields: object) -> str:
         """The id of a job that runs for itself, and whose command has begun."""
@@ -129,7 +129,10 @@ class Service:
 
     def submit(self, command: str, **fields: object) -> str:
         """The id of a job that runs for itself, and may still wait."""
-        return _of(self.exec(command, headers={"Prefer": "respond-async"}, **fields), 202)["id"]
+        headers = {"Prefer": "respond-async"}
+        return _of(self.http.post("/v1/exec", json={"command": command, **fields}, headers=headers), 202)[
+            "id"
+        ]
 
     def job(self, job_id: str, *, wait_ms: int = 0) -> Json:
         return _of(self.http.get(f"/v1/jobs/{job_id}", params={"wait_ms": wait_ms}), 200)
@@ -201,7 +204,7 @@ def installation(
     *,
     ready: bool = True,
     data_dir: Path | None = None,
-) -> Iterator[Service]:
+) -> Generator[Service]:
     """A service that runs; afterwards it is ended, and whatever containers it has left are removed."""
     service = Service(place, settings, docker or Docker(), data_dir)
     try:
@@ -229,11 +232,7 @@ def _of(answer: httpx.Response, status: int) -> Json:
 
 def _inherited() -> dict[str, str]:
     """Where the engine is, if it was named for these tests."""
-    return {
-        name: os.environ[name]
-        for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST")
-        if name in os.environ
-    }
+    return {name: os.environ[name] for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST") if name in os.environ}
 
 
 def _free_port() -> int:

@@ -92,8 +92,17 @@ def test_a_request_with_faults_is_refused_with_the_place_of_each(untouched: Serv
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"true;", b"{", b'{"command": "true"', b'{"command": NaN}', b"\x00\x01\x02", b'{"command": "\xff"}']
-    + [b"command=true", b"[" * 200_000],
+    [
+        b"",
+        b"true;",
+        b"{",
+        b'{"command": "true"',
+        b'{"command": NaN}',
+        b"\x00\x01\x02",
+        b'{"command": "\xff"}',
+        b"command=true",
+        b"[" * 200_000,
+    ],
 )
 def test_a_body_that_is_not_json_is_malformed(untouched: Service, body: bytes) -> None:
     error_of(untouched.http.post("/v1/exec", content=body), 400, "malformed_json")
@@ -168,9 +177,7 @@ def test_a_field_of_a_later_version_is_refused_and_not_ignored(untouched: Servic
     assert details["not_supported"] == ["/workspace"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/exe", "/%00", "/v1/jobs/%2e"]
-)
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/exe", "/%00", "/v1/jobs/%2e"])
 def test_a_path_that_is_none_says_where_the_paths_are(untouched: Service, path: str) -> None:
     answer = untouched.http.post(path, json=COMMAND)
     assert answer.status_code in {404, 405}, answer.text

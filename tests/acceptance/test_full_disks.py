@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def service_on(disk: Path, place: Path, watermark: str) -> Iterator[Service]:
+def service_on(disk: Path, place: Path, watermark: str) -> Generator[Service]:
     """With its data, and nothing else, on the small disk."""
     settings = {"CHASER_LIMITS__FREE_SPACE_BYTES": watermark}
     with installation(place, settings, data_dir=disk / "data") as service:

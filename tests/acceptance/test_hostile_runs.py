@@ -156,13 +156,15 @@ def test_a_command_that_closes_all_it_has_inherited_ends_as_any_other(service: S
 
 def test_commands_that_end_within_a_millisecond_are_none_of_them_lost(service: Service) -> None:
     with ThreadPoolExecutor(4) as clients:
-        answers = list(clients.map(lambda n: service.run(f"echo {n}; exit {n}"), range(30)))
+        answers = list(clients.map(service.run, [f"echo {n}; exit {n}" for n in range(30)]))
     assert [(answer["output"], answer["exit_code"]) for answer in answers] == [
         (f"{n}\n", n) for n in range(30)
     ]
 
 
-@pytest.mark.parametrize("command", ["kill -9 -1", "kill -9 $PPID", "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"])
+@pytest.mark.parametrize(
+    "command", ["kill -9 -1", "kill -9 $PPID", "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"]
+)
 def test_a_command_that_kills_its_own_surroundings_ends_with_a_reason(service: Service, command: str) -> None:
     answer = service.run(f"echo before; {command}; sleep 0.5; echo after")
     assert answer["status"] in {"failed", "succeeded"}

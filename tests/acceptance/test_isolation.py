@@ -134,7 +134,9 @@ def setuid_image(default_image: str, shared_service: Service) -> Generator[str]:
         docker.run("rmi", "--force", SETUID)
 
 
-def test_a_setuid_program_works_with_sudo_isolation_and_nowhere_else(service: Service, setuid_image: str) -> None:
+def test_a_setuid_program_works_with_sudo_isolation_and_nowhere_else(
+    service: Service, setuid_image: str
+) -> None:
     effective = {
         (profile, isolation): succeeds(
             service, "id -u; rooted -u", profile=profile, isolation=isolation, image=setuid_image

@@ -27,7 +27,7 @@ def most_at_once(jobs: list[Json]) -> int:
 
 def test_16_at_once_all_end_and_no_more_than_2_run_at_a_time(service: Service) -> None:
     with ThreadPoolExecutor(16) as clients:
-        answers = list(clients.map(lambda n: service.run(f"echo {n}; sleep 0.05"), range(16)))
+        answers = list(clients.map(service.run, [f"echo {n}; sleep 0.05" for n in range(16)]))
     assert [answer["output"] for answer in answers] == [f"{n}\n" for n in range(16)]
     assert {answer["status"] for answer in answers} == {"succeeded"}
     assert most_at_once(answers) <= 2

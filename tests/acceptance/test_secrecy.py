@@ -68,9 +68,7 @@ def test_a_secret_is_masked_in_the_answer_the_logs_and_the_database(service: Ser
     """Even where it is printed in two pieces, on both streams, and without a line's end."""
     secret = marker()
     half = len(secret) // 2
-    command = (
-        f'echo "a $SECRET b"; echo "$SECRET" >&2; printf %s {secret[:half]}; sleep 0.3; printf %s {secret[half:]}'
-    )
+    command = f'echo "a $SECRET b"; echo "$SECRET" >&2; printf %s {secret[:half]}; sleep 0.3; printf %s {secret[half:]}'
     # the command itself is shown, and holds the halves alone
     answer = service.run(command, secrets={"SECRET": secret})
     assert answer["output"] == "a *** b\n***\n***"

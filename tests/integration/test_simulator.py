@@ -60,7 +60,7 @@ async def token(http: httpx.AsyncClient, installation: int = PERSONAL) -> dict[s
 @pytest.mark.parametrize(
     ("made", "status"),
     [
-        (lambda: app_jwt(), 200),
+        (app_jwt, 200),
         (dict, 401),
         (lambda: {"Authorization": "Bearer nonsense"}, 401),
         (lambda: {"Authorization": "Basic nonsense"}, 401),

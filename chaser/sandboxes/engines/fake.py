@@ -74,14 +74,12 @@ class FakeContainer:
 
 
 class FakeAttachment:
-    """The channel to one container. `cut_output` and `cut_input` are how many bytes it lets through before it is lost."""
+    """The channel to one container. `cut_input` is how many bytes of a message it lets through before it is lost."""
 
-    def __init__(
-        self, container: FakeContainer, receiver: Receiver, cut_output: int | None, cut_input: int | None
-    ) -> None:
+    def __init__(self, container: FakeContainer, receiver: Receiver, cut_input: int | None) -> None:
         self._container = container
         self._receiver = receiver
-        self._output_left = cut_output
+        self._output_left: int | None = None
         self._input_left = cut_input
         self._closed = False
 
@@ -107,6 +105,11 @@ class FakeAttachment:
             process.stdin.close()
         asyncio.get_running_loop().call_soon(self._receiver.disconnected)
 
+    def cut(self, after: int) -> None:
+        self._output_left = after
+        if not after:
+            self.close()
+
     def printed(self, pipe: int, data: bytes) -> None:
         if self._closed:
             return
@@ -120,17 +123,17 @@ class FakeAttachment:
 class FakeEngine:
     """Implements `Engine`.
 
-    `away`: no call is answered. `cut_output`, `cut_input`: every attachment made from now on is lost after so many
-    bytes. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`: ids of images that have no
-    /bin/sh, or never get READY.
+    `away`: no call is answered; `log_away`: only logs cannot be had. `cut_input`: every attachment made from now on is
+    lost after so many bytes of the message. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`:
+    ids of images that have no /bin/sh, or never get READY.
     """
 
     def __init__(self, images: Mapping[str, Image], engine_id: str = "fake-engine") -> None:
         self.images = dict(images)
         self.engine_id = engine_id
-        self.cut_output: int | None = None
         self.cut_input: int | None = None
         self.tells_exits = True
+        self.log_away = False
         self.without_shell: set[str] = set()
         self.silent: set[str] = set()
         self.containers: dict[ContainerId, FakeContainer] = {}
@@ -155,11 +158,11 @@ class FakeEngine:
         for container in list(self.containers):
             await self.remove(container)
 
-    def cut(self) -> None:
-        """Lose every attachment."""
+    def cut(self, after: int = 0) -> None:
+        """Lose every attachment, now or after so many more bytes of output."""
         for container in self.containers.values():
             if container.attachment is not None:
-                container.attachment.close()
+                container.attachment.cut(after)
 
     async def ping(self) -> None:
         self._answer()
@@ -202,7 +205,7 @@ class FakeEngine:
         """Raises ValueError for a container that has been started: its first bytes would be lost."""
         self._answer()
         found = self._never_started(container)
-        found.attachment = FakeAttachment(found, receiver, self.cut_output, self.cut_input)
+        found.attachment = FakeAttachment(found, receiver, self.cut_input)
         return found.attachment
 
     async def start_container(self, container: ContainerId) -> None:
@@ -261,13 +264,13 @@ class FakeEngine:
         await self._there.wait()
 
     async def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
-        self._answer()
+        self._answer_log()
         found = self._find(container)
         left = dict(skip)
         at = 0
         while found is not None:
             while at < len(found.chunks):
-                self._answer()
+                self._answer_log()
                 chunk = found.chunks[at]
                 at += 1
                 skipped = min(left.get(chunk.pipe, 0), len(chunk.data))
@@ -293,6 +296,12 @@ class FakeEngine:
             raise Unavailable(
                 Reason.ENGINE_UNAVAILABLE, "The engine is away, as the test wants it.", retry_after=5
             )
+
+    def _answer_log(self) -> None:
+        self._answer()
+        if self.log_away:
+            message = "Logs cannot be read, as the test wants it."
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, message, retry_after=5)
 
     def _find(self, container: ContainerId) -> FakeContainer | None:
         """By its id, or by its name."""
