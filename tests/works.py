@@ -139,7 +139,8 @@ class Works:
     async def submit(self, command: str, **changes: Any) -> JobId:
         """A job of one command. `changes` are fields of `ExecAsk` or of `NewJob`."""
         of_job = {name: changes.pop(name) for name in list(changes) if name in NewJob.__slots__}
-        ask = ExecAsk(command, **{"timeout": timedelta(seconds=60), **changes})
+        fields: dict[str, Any] = {"timeout": timedelta(seconds=60), **changes}
+        ask = ExecAsk(command, **fields)
         admitted = admit(ask, PROFILES)
         now = self.clock.now()
         plain = NewJob(

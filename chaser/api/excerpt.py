@@ -25,6 +25,8 @@ class Excerpt:
 
 async def excerpt(logs: LogStore, job_id: JobId, total: int | None) -> Excerpt:
     """`total` is what the run printed, if its end was measured; else the log is counted."""
+    if total == 0:
+        return Excerpt("", 0, 0)
     first, last = await logs.ends(job_id, HALF)
     head, tail = _around_the_hole([*first, *last])
     whole = not tail and len(head) <= MOST and not _holed([*first, *last])

@@ -69,9 +69,13 @@ class Dispatcher:
         self._running: dict[JobId, Running] = {}
         self._early_stops: dict[JobId, Reason] = {}
         self._awake = asyncio.Event()
+        self._look = True
+        """Whether a due job may be waiting; false once a claim has found none."""
         self._stopping = False
 
     def wake(self) -> None:
+        """A job was written, or may have become due: look at the queue."""
+        self._look = True
         self._awake.set()
 
     def stop_running(self, job_id: JobId, reason: Reason) -> None:
@@ -95,7 +99,7 @@ class Dispatcher:
                 async with asyncio.timeout(pause.total_seconds()):
                     await self._awake.wait()
             except TimeoutError:
-                pass  # a job may be due
+                self._look = True
 
     async def stop(self) -> None:
         """Take no more; let go of what runs: it goes on in its sandbox."""
@@ -109,12 +113,13 @@ class Dispatcher:
         """Expire and claim all that is due; returns how long there is nothing to do unless woken."""
         # What becomes due while this looks must not fall between the claim and the question for the next.
         began = self._clock.now()
-        for job_id in await self._store.expire(began):
-            self._completion.changed(job_id)
-        held = self._held()
+        held = self._held() if self._look else None
+        if self._look:
+            for job_id in await self._store.expire(began):
+                self._completion.changed(job_id)
         if held is not None:
             log.warning("No new job starts.", action="held", why=held)
-        elif not self._stopping:
+        elif self._look and not self._stopping:
             await self._fill()
         longest = NET if held is None else HELD
         due = await self._store.next_due(began)
@@ -125,9 +130,13 @@ class Dispatcher:
     async def _fill(self) -> None:
         while len(self._running) < self._max_running:
             self._early_stops.clear()
-            claim = await self._store.claim(self._worker, self._clock.now(), self._paused_keys())
+            # Before the claim, so that a job written meanwhile is looked for again. A paused key's jobs wait for an end.
+            paused = self._paused_keys()
+            self._look = bool(paused)
+            claim = await self._store.claim(self._worker, self._clock.now(), paused)
             if claim is None:
                 return
+            self._look = True
             await self._begin(claim)
 
     async def _begin(self, claim: Claim) -> None:
@@ -149,7 +158,8 @@ class Dispatcher:
                 await self._driver.drive(claim, stop)
         finally:
             del self._running[claim.job.id]
-            self.wake()
+            # Not `wake`: where all that is due has been claimed, only the next due time is asked for.
+            self._awake.set()
 
     def _paused_keys(self) -> frozenset[KeyId]:
         """The keys that have as many jobs running as they may."""

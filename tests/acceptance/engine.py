@@ -10,7 +10,8 @@ from tests.acceptance.waiting import until
 
 IMAGE = "chaser-test-engine:latest"
 SOCKET = "docker.sock"
-BOOT = "rm -f /var/run/docker.pid; exec dockerd --host unix:///run/engine/docker.sock --cgroup-parent {}"
+# What a killed engine leaves there names processes by numbers, which others have after the start.
+BOOT = "rm -rf /var/run/docker*; exec dockerd --host unix:///run/engine/docker.sock --cgroup-parent {}"
 
 
 class Engine:

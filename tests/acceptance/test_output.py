@@ -54,7 +54,9 @@ def test_what_fits_is_whole_at_the_logs_even_if_the_answer_cannot_hold_it(servic
     data = service.http.get(f"/v1/jobs/{answer['id']}/logs", params={"stream": "stdout"}).content
     assert len(data) == size
     assert hashlib.sha256(data).hexdigest() == digest
-    assert [frame["seq"] for frame in frames] == sorted({frame["seq"] for frame in frames})
+    seqs = [frame["seq"] for frame in frames]
+    assert seqs == sorted(seqs)
+    assert set(seqs) == set(range(1, seqs[-1] + 1))
 
 
 def test_invalid_utf8_is_exact_at_the_logs_and_replaced_in_the_answer(service: Service) -> None:

@@ -355,7 +355,7 @@ async def test_an_attach_that_is_lost_after_some_bytes_loses_nothing(faulty: Sit
 async def test_a_hand_over_that_is_cut_off_runs_nothing(faulty: Site, part: float, size: int) -> None:
     assert isinstance(faulty.engine, FakeEngine)
     launch = script(f"echo ran >ran; : {'x' * size}")
-    faulty.engine.cut_input = int(part * size)
+    faulty.engine.cut_inputs.append(int(part * size))
     prepared = await faulty.prepared()
 
     outcome = await faulty.run(launch, prepared)

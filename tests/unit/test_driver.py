@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from chaser.errors import Refused, Unavailable
+from chaser.ids import JobId, WorkerId
 from chaser.jobs.job import Status
 from chaser.jobs.ports import Stream
 from chaser.jobs.reason import Reason
@@ -22,14 +23,11 @@ async def nothing_left(works: Works) -> None:
     """Every sandbox is gone, and its row says so."""
     await works.host.removals.drain(10)
     assert works.engine.containers == {}
-    later = await works.store.jobs.sandboxes_left(type(works.dispatcher._worker)("none"), works.engine.engine_id)  # pyright: ignore[reportPrivateUsage]
-    assert later == []
+    assert await works.store.jobs.sandboxes_left(WorkerId("a later start"), works.engine.engine_id) == []
 
 
-async def history(works: Works, job_id: str) -> list[tuple[Status, Reason | None]]:
-    from chaser.ids import JobId
-
-    return [(event.to_status, event.reason) for event in await works.store.jobs.events(JobId(job_id))]
+async def history(works: Works, job_id: JobId) -> list[tuple[Status, Reason | None]]:
+    return [(event.to_status, event.reason) for event in await works.store.jobs.events(job_id)]
 
 
 async def test_a_job_runs_and_says_how_it_went(town: Town) -> None:
@@ -134,10 +132,8 @@ async def test_an_engine_that_comes_back_runs_the_job(town: Town) -> None:
 async def test_a_hand_over_that_is_cut_off_is_made_again_in_a_new_sandbox(town: Town, times: int) -> None:
     """And the attempts are not used up by waiting for the old sandbox to be gone."""
     works = await town.works()
-    town.engine.cut_input = 20
+    town.engine.cut_inputs = [20] * times
     job_id = await works.submit("echo ran", max_attempts=times + 1)
-    await works.until(job_id, lambda job: job.attempt == times and job.handed_over_at is not None)
-    town.engine.cut_input = None
 
     job = await works.ended(job_id)
 
@@ -296,9 +292,7 @@ async def test_a_service_that_stops_removes_a_sandbox_that_has_not_begun(town: T
     works = await town.works()
     town.engine.silent.add(IMAGE.id)
     job_id = await works.submit("true")
-    await works.until(job_id, lambda job: job.sandbox_id is not None)
-    while not works.engine.containers:
-        await asyncio.sleep(0)
+    await works.engine.started.wait()
 
     await works.stop()
 

@@ -123,15 +123,17 @@ class FakeAttachment:
 class FakeEngine:
     """Implements `Engine`.
 
-    `away`: no call is answered; `log_away`: only logs cannot be had. `cut_input`: every attachment made from now on is
-    lost after so many bytes of the message. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`:
+    `away`: no call is answered; `log_away`: only logs cannot be had. `cut_inputs`: each of the next
+    attachments is lost after so many bytes of its message. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`:
     ids of images that have no /bin/sh, or never get READY.
     """
 
     def __init__(self, images: Mapping[str, Image], engine_id: str = "fake-engine") -> None:
         self.images = dict(images)
         self.engine_id = engine_id
-        self.cut_input: int | None = None
+        self.cut_inputs: list[int] = []
+        self.started = asyncio.Event()
+        """Set once any container has been started."""
         self.tells_exits = True
         self.log_away = False
         self.without_shell: set[str] = set()
@@ -205,7 +207,8 @@ class FakeEngine:
         """Raises ValueError for a container that has been started: its first bytes would be lost."""
         self._answer()
         found = self._never_started(container)
-        found.attachment = FakeAttachment(found, receiver, self.cut_input)
+        cut = self.cut_inputs.pop(0) if self.cut_inputs else None
+        found.attachment = FakeAttachment(found, receiver, cut)
         return found.attachment
 
     async def start_container(self, container: ContainerId) -> None:
@@ -213,6 +216,7 @@ class FakeEngine:
         self._answer()
         found = self._never_started(container)
         found.state = ContainerState(ExitCause.RUNNING)
+        self.started.set()
         if found.options.image_id in self.without_shell:
             self._end(found, NO_SHELL)
             return
