@@ -1,7 +1,7 @@
 # Every target sets up what it needs, and costs next to nothing where that is there already. The work is in scripts/.
 .DEFAULT_GOAL := help
 .PHONY: help demo test serve check setup images bench format setup-python setup-engine setup-packages \
-	image-small image-default image-default-in-background image-runner-simulated
+	image-small image-default image-default-in-background image-runner-simulated image-engine
 
 # One step after the other, whatever -j says: apt-get and the engine are shared.
 .NOTPARALLEL:
@@ -14,7 +14,7 @@ help: ## list these targets
 demo: setup-python setup-engine image-small image-runner-simulated image-default-in-background ## see it work: commands and a workflow job in real containers
 	@scripts/with-engine $(RUN) chaser demo
 
-test: setup ## run all tests, against real Docker, PostgreSQL and registries
+test: setup image-engine ## run all tests, against real Docker, PostgreSQL and registries
 	@scripts/with-engine $(RUN) pytest $(ARGS)
 
 serve: setup-python setup-engine image-small image-default-in-background ## start the service and stay
@@ -43,7 +43,7 @@ setup-engine:
 setup-packages:
 	@scripts/setup-packages
 
-image-small image-default image-runner-simulated: setup-engine
+image-small image-default image-runner-simulated image-engine: setup-engine
 	@scripts/with-engine images/$(@:image-%=%)/build
 
 image-runner-simulated: image-small

@@ -122,11 +122,15 @@ def application(api: Api, webhook: WebhookEndpoint | None) -> Starlette:
     paths: list[BaseRoute] = list(routes(api))
     if webhook is not None:
         paths.append(webhook.route())
-    return Starlette(
+    service = Starlette(
         routes=paths,
         middleware=[Middleware(RequestIdentity, clock=api.clock)],
         exception_handlers=dict(exception_handlers()),
     )
+    service.router.redirect_slashes = (
+        False  # a path with one more slash is another path: 404, and no redirect of a POST
+    )
+    return service
 
 
 Wired = tuple[Service, Api, WebhookEndpoint | None]

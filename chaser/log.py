@@ -26,7 +26,7 @@ def configure(level: str = "info", stream: TextIO | None = None, *, readable: bo
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_common()],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _without_colours, *_common()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_rendering(for_people=for_people, colours=out.isatty()),
@@ -48,6 +48,12 @@ def configure(level: str = "info", stream: TextIO | None = None, *, readable: bo
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _without_colours(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Uvicorn gives each of its lines a second time, with escape codes."""
+    event.pop("color_message", None)
+    return event
 
 
 def _common() -> list[Processor]:

@@ -182,14 +182,12 @@ class Site:
         outcome.frames = frames
         return outcome
 
-    async def sh(self, command: str, **step: Any) -> Outcome:
+    async def sh(self, command: str, **step: Any) -> Outcome:  # noqa: ANN401  # the fields of a value object, checked by it
         """Run one command; `step` are fields of `Step`."""
         return await self.run(script(command, **step))
 
 
-def script(
-    command: str, *, streams: Streams = Streams.MERGED, seconds: float = 60, **step: Any
-) -> Launch:
+def script(command: str, *, streams: Streams = Streams.MERGED, seconds: float = 60, **step: Any) -> Launch:  # noqa: ANN401  # the fields of a value object, checked by it
     """A launch of one command; `step` are fields of `Step`."""
     return Launch((Step(command, **step),), timedelta(seconds=seconds), streams)
 
@@ -204,8 +202,6 @@ def recording(append: Callable[[Sequence[Frame]], Awaitable[Fence]], spool: Path
         on_flood=lambda: None,
         on_lost=lambda: None,
     )
-
-
 
 
 @asynccontextmanager

@@ -123,6 +123,7 @@ class Works:
     intake: Intake
     recovery: Recovery
     clock: Clock
+    worker: WorkerId
     loop: "asyncio.Task[None] | None" = None
 
     def start(self) -> None:
@@ -136,9 +137,9 @@ class Works:
         await self.dispatcher.stop()
         await self.host.removals.drain(10)
 
-    async def submit(self, command: str, **changes: Any) -> JobId:
+    async def submit(self, command: str, **changes: Any) -> JobId:  # noqa: ANN401  # the fields of a value object, checked by it
         """A job of one command. `changes` are fields of `ExecAsk` or of `NewJob`."""
-        of_job = {name: changes.pop(name) for name in list(changes) if name in NewJob.__slots__}
+        of_job = {name: changes.pop(name) for name in list(changes) if name not in ExecAsk.__slots__}
         fields: dict[str, Any] = {"timeout": timedelta(seconds=60), **changes}
         ask = ExecAsk(command, **fields)
         admitted = admit(ask, PROFILES)
@@ -199,20 +200,16 @@ def works(
         deadlines=deadlines or Deadlines(),
         log_max_bytes=1 << 26,
     )
-    host = Host(
-        engine, Present(engine), EngineNetworks(NoBridge()), launcher, removals, disk_interval=0.02
-    )
+    host = Host(engine, Present(engine), EngineNetworks(NoBridge()), launcher, removals, disk_interval=0.02)
     kind = Watchful(Exec(PROFILES))
     kinds: dict[str, Kind] = {kind.name: kind}
     driver = Driver(kinds, store.jobs, store.logs, host, completion, clock, output or OutputLimits(), spool)
     dispatcher = Dispatcher(
         store.jobs, driver, completion, clock, worker, max_running=max_running, cap_of=cap_of, held=held
     )
-    intake = Intake(
-        store.jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running
-    )
+    intake = Intake(store.jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running)
     recovery = Recovery(kinds, store.jobs, host, completion, clock, worker, wake=dispatcher.wake)
-    return Works(store, engine, kind, host, completion, dispatcher, intake, recovery, clock)
+    return Works(store, engine, kind, host, completion, dispatcher, intake, recovery, clock, worker)
 
 
 @dataclass
@@ -224,7 +221,7 @@ class Town:
     spool: Path
     stack: AsyncExitStack
 
-    async def works(self, *, start: bool = True, **settings: Any) -> Works:
+    async def works(self, *, start: bool = True, **settings: Any) -> Works:  # noqa: ANN401  # the fields of a value object, checked by it
         """One more start of a service. `settings` are those of `works`."""
         made = works(self.store, self.engine, self.spool, **settings)
         self.stack.push_async_callback(made.stop)

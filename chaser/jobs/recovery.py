@@ -19,6 +19,7 @@ from chaser.sandboxes.host import Host
 log = structlog.stdlib.get_logger()
 
 LOST = "The service was restarted while this ran; its sandbox was removed. Send it again if it may run twice."
+NEVER = "The service was restarted before it began, and it had no attempt left; send it again."
 AGAIN = "The service was restarted before this began; it is queued again."
 
 
@@ -79,7 +80,14 @@ class Recovery:
         if job.handed_over_at is None and job.attempt < job.max_attempts:
             await self._store.requeue(claim, Reason.HOST_LOST, AGAIN, now, now)
         else:
-            verdict = Verdict(Status.FAILED, Reason.HOST_LOST, LOST, {"exit_code": None})
-            await self._store.finish(claim, verdict, now)
+            await self._store.finish(claim, _verdict(job), now)
         self._completion.changed(job.id)
         self._wake()
+
+
+def _verdict(job: Job) -> Verdict:
+    nothing: dict[str, object] = {"exit_code": None}
+    if job.cancel_requested is not None:
+        return Verdict(Status.CANCELLED, job.cancel_requested, None, nothing)
+    message = NEVER if job.handed_over_at is None else LOST
+    return Verdict(Status.FAILED, Reason.HOST_LOST, message, nothing)

@@ -77,7 +77,7 @@ def test_new_privileges_and_system_calls_are_limited(service: Service, level: st
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_namespaces_are_the_sandboxs_own(service: Service, level: str) -> None:
-    names = ["pid", "mnt", "ipc", "uts", "net"]
+    names = ["pid", "mnt", "ipc", "uts", "net", "cgroup"]
     command = f"for name in {' '.join(names)}; do readlink /proc/self/ns/$name; done"
     within = service.run(command, isolation=level)["output"].split()
     outside = [str(Path(f"/proc/self/ns/{name}").readlink()) for name in names]

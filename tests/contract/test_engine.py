@@ -226,15 +226,15 @@ async def test_a_log_is_followed_while_its_sandbox_runs(site: Site) -> None:
 
 
 async def test_a_log_may_be_left_while_its_sandbox_is_silent(site: Site) -> None:
-    container, _ = await site.started(*WAITS)
+    container, _ = await site.started("/bin/sh", "-c", "echo up; read -r _")
 
-    async def read() -> None:
-        await read_log(site.engine, container)
-
-    reading = asyncio.create_task(read())
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await reading
+    async with aclosing(site.engine.log(container, {})) as chunks:
+        assert (await anext(chunks)).data == b"up\n"
+        waiting = asyncio.ensure_future(anext(chunks))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
     await site.engine.remove(container)
 
@@ -352,8 +352,8 @@ def test_a_socket_on_which_nobody_listens_is_not_an_engine_without_the_container
 
 async def expect_unavailable(engine: Engine, container: ContainerId) -> None:
     calls = (
-        lambda: engine.ping(),
-        lambda: engine.info(),
+        engine.ping,
+        engine.info,
         lambda: engine.image("chaser-small:test"),
         lambda: engine.state(container),
         lambda: engine.kill(container),

@@ -102,7 +102,11 @@ async def test_a_run_may_be_silent(site: Site) -> None:
 
 
 async def test_steps_run_in_order_and_the_last_ones_end_is_the_end(site: Site) -> None:
-    steps = (Step("echo one; exit 3"), Step("echo two; read -r word; echo $word", stdin="three"), Step("exit 5"))
+    steps = (
+        Step("echo one; exit 3"),
+        Step("echo two; read -r word; echo $word", stdin="three"),
+        Step("exit 5"),
+    )
 
     outcome = await site.run(Launch(steps, timedelta(seconds=60)))
 
@@ -174,7 +178,7 @@ async def test_of_the_boot_script_nothing_shows_in_the_environment(site: Site) -
 
 
 async def test_a_command_runs_where_it_is_told_to(site: Site) -> None:
-    outcome = await site.sh("mkdir 'a b'; cd 'a b'; exec /bin/sh -c pwd", cwd="/tmp")  # noqa: S108
+    outcome = await site.sh("mkdir 'a b'; cd 'a b'; exec /bin/sh -c pwd", cwd="/tmp")
     await site.sh("rmdir '/tmp/a b'")
 
     assert outcome.text() == b"/tmp/a b\n"
@@ -382,9 +386,15 @@ async def test_a_begin_that_is_heard_of_too_late_is_no_second_chance(faulty: Sit
     prepared = await faulty.prepared()
     engine.cut(1)
     engine.log_away = True
-    asyncio.get_running_loop().call_later(1, lambda: setattr(engine, "log_away", False))
+
+    async def readable_at_the_end() -> None:
+        await engine.exited(prepared.container)
+        engine.log_away = False
+
+    reading = asyncio.create_task(readable_at_the_end())
 
     outcome = await faulty.run(script("echo ran; sleep 1000"), prepared, deadlines=Deadlines(start=SOON))
+    await reading
 
     assert isinstance(outcome.ending, Vanished)
     assert outcome.text() == b"ran\n"
@@ -455,12 +465,18 @@ async def test_an_engine_that_comes_back_in_time_costs_nothing(faulty: Site) -> 
     assert isinstance(faulty.engine, FakeEngine)
     engine = faulty.engine
 
-    def blink() -> None:
+    async def come_back() -> None:
+        await engine.missed.wait()
+        engine.away = False
+
+    coming = asyncio.create_task(come_back())
+
+    def leave() -> None:
         engine.away = True
         engine.cut()
-        asyncio.get_running_loop().call_later(0.3, lambda: setattr(engine, "away", False))
 
-    outcome = await faulty.run(script("echo one; sleep 0.5; echo two"), begun=blink)
+    outcome = await faulty.run(script("echo one; sleep 0.5; echo two"), begun=leave)
+    await coming
 
     assert outcome.ending == Exited(0)
     assert outcome.text() == b"one\ntwo\n"
@@ -474,9 +490,7 @@ async def test_an_engine_that_stays_away_has_lost_the_run(faulty: Site) -> None:
         engine.away = True
         engine.cut()
 
-    outcome = await faulty.run_keeping(
-        script("sleep 1000"), begun=leave, deadlines=Deadlines(patience=SOON)
-    )
+    outcome = await faulty.run_keeping(script("sleep 1000"), begun=leave, deadlines=Deadlines(patience=SOON))
 
     assert isinstance(outcome.ending, Vanished)
     assert "away" in outcome.ending.message

@@ -11,7 +11,9 @@ from chaser.sandboxes.spec import Launch, Step, Streams
 
 NONCE = "0123456789abcdef" * 2
 SHELLS = [
-    pytest.param(words, id=words[0], marks=() if shutil.which(words[0]) else pytest.mark.skip(f"no {words[0]}"))
+    pytest.param(
+        words, id=words[0], marks=() if shutil.which(words[0]) else pytest.mark.skip(f"no {words[0]}")
+    )
     for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"])
 ]
 BEGIN = f"\x1eBEGIN {NONCE}\x1e\n".encode()
@@ -25,7 +27,9 @@ def run(shell: list[str], sent: bytes, scratch: str = SCRATCH) -> "subprocess.Co
     """The boot script in `shell`, given `sent`. `scratch` takes the place of the sandbox's own /dev/shm."""
     boot = BOOT.replace(SCRATCH, scratch)
     sent = sent.replace(SCRATCH.encode(), scratch.encode())
-    return subprocess.run([*shell, "-c", boot, "chaser"], input=sent, capture_output=True, check=False, timeout=60)
+    return subprocess.run(
+        [*shell, "-c", boot, "chaser"], input=sent, capture_output=True, check=False, timeout=60
+    )
 
 
 def end_mark(code: int) -> bytes:

@@ -14,7 +14,9 @@ BEGIN = f"\x1eBEGIN {NONCE}\x1e\n".encode()
 END = f"\x1eEND {NONCE} 3 1\x1e\n".encode()
 
 
-def listening(streams: Streams = Streams.MERGED, steps: int = 1) -> tuple[Capture, list[tuple[Stream, bytes]]]:
+def listening(
+    streams: Streams = Streams.MERGED, steps: int = 1
+) -> tuple[Capture, list[tuple[Stream, bytes]]]:
     heard: list[tuple[Stream, bytes]] = []
     capture = Capture()
     launch = Launch((Step("true"),) * steps, timedelta(seconds=1), streams)

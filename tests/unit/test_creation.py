@@ -14,6 +14,7 @@ def test_every_sandbox_is_closed_where_docker_is_open() -> None:
         assert host["Privileged"] is False
         assert host["Memory"] == host["MemorySwap"]
         assert host["IpcMode"] == "private"
+        assert host["CgroupnsMode"] == "private"
         assert host["RestartPolicy"] == {"Name": "no"}
         assert {"Binds", "Mounts", "Devices", "PidMode", "UsernsMode", "VolumesFrom"}.isdisjoint(host)
         assert {"Name": "core", "Soft": 0, "Hard": 0} in host["Ulimits"]

@@ -75,7 +75,7 @@ def test_strict_keeps_nothing_of_the_image() -> None:
     assert container.cap_add == ()
     assert container.read_only
     assert container.no_new_privileges
-    assert set(container.tmpfs) == {"/tmp", "/var/tmp", "/run", "/data", "/cache"}  # noqa: S108
+    assert set(container.tmpfs) == {"/tmp", "/var/tmp", "/run", "/data", "/cache"}
     assert all("size=" in each and "nosuid" in each for each in container.tmpfs.values())
 
 

@@ -34,7 +34,16 @@ def test_a_typing_error_is_told_from_a_wrong_key(place: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sk_", SECRET.text[:-1], SECRET.text + "0", "pk_" + SECRET.text[3:], " " + SECRET.text, "sk_" + "ä" * 46]
+    "text",
+    [
+        "",
+        "sk_",
+        SECRET.text[:-1],
+        SECRET.text + "0",
+        "pk_" + SECRET.text[3:],
+        " " + SECRET.text,
+        "sk_" + "ä" * 46,
+    ],
 )
 def test_what_cannot_be_a_key_is_none(text: str) -> None:
     assert parse(text) is None

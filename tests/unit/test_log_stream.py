@@ -9,7 +9,9 @@ from chaser.sandboxes.engines.log_stream import LogFrames
 PIECE = 8
 """Where this log cuts lines; Docker's `local` driver does it at 16 KiB."""
 PRINTED = st.lists(
-    st.tuples(st.sampled_from([STDOUT, STDERR]), st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"."))),
+    st.tuples(
+        st.sampled_from([STDOUT, STDERR]), st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"."))
+    ),
     max_size=12,
 )
 """Lines, without their newlines."""

@@ -58,8 +58,10 @@ NEARLY_MARKS = st.sampled_from(
         NONCE.encode(),
     ]
 )
-OUTPUT = st.lists(st.one_of(st.binary(max_size=200), NEARLY_MARKS), max_size=8).map(b"".join).filter(
-    lambda data: not {type(mark) for mark in scan([BEGIN + data])} & {End} and BEGIN not in data
+OUTPUT = (
+    st.lists(st.one_of(st.binary(max_size=200), NEARLY_MARKS), max_size=8)
+    .map(b"".join)
+    .filter(lambda data: not {type(mark) for mark in scan([BEGIN + data])} & {End} and BEGIN not in data)
 )
 
 

@@ -56,7 +56,7 @@ async def test_the_bridge_is_made_once_for_all_who_ask() -> None:
 async def test_without_its_rules_there_is_no_internet() -> None:
     networks = EngineNetworks(FakeBridge(REFUSED))
 
-    with pytest.raises(Refused, match="iptables is missing. Install it.") as refused:
+    with pytest.raises(Refused, match=r"iptables is missing\. Install it\.") as refused:
         await networks.named(Network.INTERNET)
     assert refused.value.reason is Reason.NETWORK_UNAVAILABLE
 

@@ -38,6 +38,7 @@ def _host(options: ContainerOptions) -> dict[str, Any]:
         "SecurityOpt": ["no-new-privileges"] if options.no_new_privileges else [],
         "Privileged": False,
         "IpcMode": "private",
+        "CgroupnsMode": "private",
         "Memory": options.memory_bytes,
         "MemorySwap": options.memory_bytes,
         "NanoCpus": options.nano_cpus,

@@ -11,13 +11,11 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId, SandboxId
 from chaser.jobs.reason import Reason
-from chaser.sandboxes.boot import SCRATCH
 from chaser.sandboxes.engine import (
     STDERR,
     STDOUT,
@@ -30,101 +28,18 @@ from chaser.sandboxes.engine import (
     Image,
     Receiver,
 )
+from chaser.sandboxes.engines.fake_container import FakeAttachment, FakeContainer, process_ended, pump
 from chaser.sandboxes.labels import INSTANCE, SANDBOX, container_name
 
 NO_SHELL = 127
-BLOCK = 65536
 SILENT = ("/bin/sh", "-c", "while read -r _; do :; done")
-
-
-@dataclass(eq=False)
-class FakeContainer:
-    """One container, and the process in it."""
-
-    id: ContainerId
-    options: ContainerOptions
-    home: Path
-    """Its working directory, and what it has of a /dev/shm."""
-    state: ContainerState = field(default=ContainerState(ExitCause.NEVER_STARTED))
-    chunks: list[Chunk] = field(default_factory=list[Chunk])
-    attachment: "FakeAttachment | None" = None
-    process: asyncio.subprocess.Process | None = None
-    life: "asyncio.Task[None] | None" = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def change(self) -> None:
-        """Wake all who wait for this container."""
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    def kill(self) -> None:
-        if self.process is not None and self.state.cause is ExitCause.RUNNING:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def printed(self, pipe: int, data: bytes) -> None:
-        self.chunks.append(Chunk(pipe, data))
-        self.change()
-        if self.attachment is not None:
-            self.attachment.printed(pipe, data)
-
-    def located(self, message: bytes) -> bytes:
-        """`message` with this container's own place for the boot script's scratch: containers here share one /dev/shm."""
-        return message.replace(SCRATCH.encode(), str(self.home / "scratch").encode())
-
-
-class FakeAttachment:
-    """The channel to one container. `cut_input` is how many bytes of a message it lets through before it is lost."""
-
-    def __init__(self, container: FakeContainer, receiver: Receiver, cut_input: int | None) -> None:
-        self._container = container
-        self._receiver = receiver
-        self._output_left: int | None = None
-        self._input_left = cut_input
-        self._closed = False
-
-    async def send(self, message: bytes) -> None:
-        process = self._container.process
-        if self._closed or process is None or process.stdin is None:
-            return
-        process.stdin.write(self._container.located(message[: self._input_left]))
-        if self._input_left is not None and self._input_left < len(message):
-            self.close()
-            return
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            await process.stdin.drain()
-        process.stdin.close()
-
-    def close(self) -> None:
-        """What the engine does when a client is gone: with StdinOnce it closes the container's stdin."""
-        if self._closed:
-            return
-        self._closed = True
-        process = self._container.process
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-        asyncio.get_running_loop().call_soon(self._receiver.disconnected)
-
-    def cut(self, after: int) -> None:
-        self._output_left = after
-        if not after:
-            self.close()
-
-    def printed(self, pipe: int, data: bytes) -> None:
-        if self._closed:
-            return
-        self._receiver.received(pipe, data[: self._output_left])
-        if self._output_left is not None:
-            self._output_left -= len(data)
-            if self._output_left <= 0:
-                self.close()
 
 
 class FakeEngine:
     """Implements `Engine`.
 
-    `away`: no call is answered; `log_away`: only logs cannot be had. `cut_inputs`: each of the next
-    attachments is lost after so many bytes of its message. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`:
+    `away`: no call is answered; `log_away`: only logs cannot be had. `cut_inputs`: each of the next attachments is
+    lost after so many bytes of its message. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`:
     ids of images that have no /bin/sh, or never get READY.
     """
 
@@ -132,6 +47,8 @@ class FakeEngine:
         self.images = dict(images)
         self.engine_id = engine_id
         self.cut_inputs: list[int] = []
+        self.missed = asyncio.Event()
+        """Set once a call has not been answered."""
         self.started = asyncio.Event()
         """Set once any container has been started."""
         self.tells_exits = True
@@ -297,6 +214,7 @@ class FakeEngine:
 
     def _answer(self) -> None:
         if self.away:
+            self.missed.set()
             raise Unavailable(
                 Reason.ENGINE_UNAVAILABLE, "The engine is away, as the test wants it.", retry_after=5
             )
@@ -323,10 +241,10 @@ class FakeEngine:
         assert process.stdout is not None
         assert process.stderr is not None
         pumps = [
-            asyncio.create_task(_pump(container, STDOUT, process.stdout)),
-            asyncio.create_task(_pump(container, STDERR, process.stderr)),
+            asyncio.create_task(pump(container, STDOUT, process.stdout)),
+            asyncio.create_task(pump(container, STDERR, process.stderr)),
         ]
-        await _process_ended(process.pid)
+        await process_ended(process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await asyncio.gather(*pumps)
@@ -338,27 +256,6 @@ class FakeEngine:
         container.change()
         if container.attachment is not None:
             container.attachment.close()
-
-
-async def _pump(container: FakeContainer, pipe: int, stream: asyncio.StreamReader) -> None:
-    while data := await stream.read(BLOCK):
-        container.printed(pipe, data)
-
-
-async def _process_ended(pid: int) -> None:
-    """Until the process has ended, whoever still holds its pipes (pidfd_open(2))."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return  # and has been waited for already
-    loop.add_reader(descriptor, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
 
 
 def _ended(container: FakeContainer) -> bool:
