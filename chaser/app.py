@@ -39,6 +39,7 @@ from chaser.sandboxes.engines.pulls import Pulls
 from chaser.sandboxes.host import Host
 from chaser.sandboxes.launcher import Deadlines, Launcher
 from chaser.sandboxes.networks import EngineNetworks
+from chaser.sandboxes.orphans import Orphans
 from chaser.sandboxes.output import OutputLimits
 from chaser.sandboxes.registry import AllowList, Registries
 from chaser.sandboxes.removals import Removals
@@ -179,7 +180,8 @@ def _wire(
     recovery = Recovery(kinds, store.jobs, host, completion, clock, worker, wake=dispatcher.wake)
     api = _api(settings, store, engine, intake, completion, space)
     webhook = _webhook(settings, store, intake)
-    service = Service(engine, networks, removals, dispatcher, recovery, space, api.stopping)
+    orphans = Orphans(engine, store.instance_id, store.jobs.sandboxes_living, removals)
+    service = Service(engine, networks, removals, dispatcher, recovery, orphans, space, api.stopping)
     return service, api, webhook
 
 

@@ -16,6 +16,7 @@ from chaser.jobs.recovery import Recovery
 from chaser.sandboxes.engine import EngineInfo
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.sandboxes.networks import EngineNetworks
+from chaser.sandboxes.orphans import Orphans
 from chaser.sandboxes.removals import Removals
 from chaser.space import FreeSpace
 
@@ -34,6 +35,7 @@ class Service:
     removals: Removals
     dispatcher: Dispatcher
     recovery: Recovery
+    orphans: Orphans
     space: FreeSpace
     stopping: asyncio.Event
 
@@ -59,6 +61,7 @@ async def run(service: Service, server: Server) -> int:
         asyncio.create_task(service.dispatcher.run(), name="dispatcher"),
         asyncio.create_task(service.networks.watch(), name="networks"),
         asyncio.create_task(_recover(service), name="recovery"),
+        asyncio.create_task(service.orphans.watch(), name="orphans"),
     ]
     broken: list[str] = []
 

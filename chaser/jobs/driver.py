@@ -70,10 +70,13 @@ class Driver:
     async def drive(self, claim: Claim, stop: Stop) -> None:
         """Work on a claim until its row has moved on. Cancelling this leaves a sandbox that has begun running."""
         ledger = Ledger(claim.job, self._clock, self._clock.now())
-        kind = self._kinds[claim.job.kind]
+        kind = self._kinds.get(claim.job.kind)
         try:
-            outcome = await self._outcome(claim, kind, stop, ledger)
-            await self._insist(lambda: self._settle_row(claim, kind, outcome, ledger))
+            if kind is None:
+                await self._insist(lambda: self._finish(claim, _unknown(claim.job.kind), ledger))
+            else:
+                outcome = await self._outcome(claim, kind, stop, ledger)
+                await self._insist(lambda: self._settle_row(claim, kind, outcome, ledger))
         except Lost:
             log.warning("Another attempt holds this job; stopped.", action="job_lost", job_id=claim.job.id)
         finally:
@@ -259,3 +262,8 @@ class Driver:
                 log.warning("The store does not answer.", action="store_away", error=error.message)
             await asyncio.sleep(pause)
             pause = min(5.0, pause * 2)
+
+
+def _unknown(kind: str) -> Verdict:
+    message = f"This version of Chaser knows no kind {kind!r}; a newer one may have written this job."
+    return Verdict(Status.FAILED, Reason.INTERNAL_ERROR, message, {"exit_code": None})

@@ -1,6 +1,6 @@
 """What the queue needs of the outside: declared here, by the one who uses it; `chaser.store` implements it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -162,6 +162,10 @@ class JobStore(Protocol):
 
     async def left_behind(self, worker: WorkerId, engine_id: str) -> Sequence[Job]:
         """Live jobs whose sandbox belongs to that engine (or that have named none yet) and to an earlier start than `worker`."""
+        ...
+
+    async def sandboxes_living(self, ids: Collection[SandboxId]) -> frozenset[SandboxId]:
+        """Those of `ids` that have been named and are not confirmed gone."""
         ...
 
     async def sandboxes_left(self, worker: WorkerId, engine_id: str) -> Sequence[SandboxRow]:

@@ -1,6 +1,6 @@
 """The durable queue on a database: `chaser.jobs.ports.JobStore`. Each method is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select, update
@@ -95,6 +95,9 @@ class Jobs:
             lambda connection: sandboxes.jobs_left(connection, worker, engine_id)
         )
         return [job_of(row, self._sealer) for row in rows]
+
+    async def sandboxes_living(self, ids: Collection[SandboxId]) -> frozenset[SandboxId]:
+        return await self._database.read(lambda connection: sandboxes.living(connection, ids))
 
     async def sandboxes_left(self, worker: WorkerId, engine_id: str) -> Sequence[SandboxRow]:
         return await self._database.read(lambda connection: sandboxes.left(connection, worker, engine_id))

@@ -1,6 +1,6 @@
 """Sandboxes: named before they are made, and kept in mind until the engine has confirmed their end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -36,6 +36,13 @@ def gone(connection: Connection, sandbox_id: SandboxId, at: datetime) -> None:
         .where(sandboxes.c.id == sandbox_id, sandboxes.c.gone_at.is_(None))
         .values(gone_at=at)
     )
+
+
+def living(connection: Connection, ids: Collection[SandboxId]) -> frozenset[SandboxId]:
+    rows = connection.execute(
+        select(sandboxes.c.id).where(sandboxes.c.id.in_(ids), sandboxes.c.gone_at.is_(None))
+    )
+    return frozenset(SandboxId(each) for each in rows.scalars())
 
 
 def left(connection: Connection, worker: WorkerId, engine_id: str) -> Sequence[SandboxRow]:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from chaser.clock import ManualClock
-from chaser.ids import JobId, KeyId
+from chaser.ids import JobId, KeyId, SandboxId
 from chaser.jobs.job import NO_SECRETS, Status, Verdict
 from chaser.jobs.ports import Conflict, Created, Fence, JobFilter, Replayed
 from chaser.jobs.reason import Reason
@@ -245,9 +245,12 @@ async def test_a_sandbox_that_is_gone_is_left_no_more(store: Store) -> None:
     await store.jobs.name_sandbox(claim, row)
     assert await store.jobs.sandboxes_left(LATER_WORKER, row.engine_id) == [row]
 
+    assert await store.jobs.sandboxes_living([row.id, SandboxId("sbx_of_nobody")]) == {row.id}
+
     await store.jobs.sandbox_gone(row.id, START)
     await store.jobs.sandbox_gone(row.id, START + SECOND)
 
+    assert await store.jobs.sandboxes_living([row.id]) == frozenset()
     assert await store.jobs.sandboxes_left(LATER_WORKER, row.engine_id) == []
 
 

@@ -140,6 +140,12 @@ def test_faults_do_not_repeat_values() -> None:
     assert "hunter" not in str(named)
 
 
+def test_secrets_have_a_bound_in_all() -> None:
+    named = {f"S{n}": "x" * 100_000 for n in range(2)}
+    assert "in all" in faults(secrets=named)["/secrets"]
+    parse(secrets={"S0": "x" * 100_000})
+
+
 def test_a_name_stands_in_env_or_in_secrets() -> None:
     assert "A" in faults(env={"A": "1"}, secrets={"A": "2"})["/secrets"]
 

@@ -56,6 +56,9 @@ def _user(text: str) -> bool:
 Milliseconds = Annotated[int, Field(ge=1)]
 
 
+MOST_SECRET_BYTES = 128 * 1024
+
+
 class ExecRequest(Strict):
     """One command, to be run in a fresh sandbox."""
 
@@ -140,6 +143,11 @@ class ExecRequest(Strict):
         both = sorted((secrets or {}).keys() & (info.data.get("env") or {}).keys())
         if both:
             raise ValueError(f"names what env names too: {', '.join(both[:10])}")
+        # Every byte of output is held against all of them, and building the search takes the service's time.
+        if sum(len(value.encode()) for value in (secrets or {}).values()) > MOST_SECRET_BYTES:
+            raise ValueError(
+                f"may have {MOST_SECRET_BYTES} bytes in all; hand larger ones over in stdin or env"
+            )
         return secrets
 
     @field_validator("workspace")
