@@ -58,6 +58,7 @@ _log = structlog.stdlib.get_logger("chaser")
 def serve(settings: Settings) -> int:
     """Run the service until it is told to stop; returns the exit status."""
     log.configure(settings.log_level)
+    _log.info("Starting.", action="start", version=__version__, settings=settings.shown)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = _open_store(settings)
     return asyncio.run(_serve(settings, store))

@@ -190,6 +190,11 @@ class Settings(BaseSettings):
         return self.database_url or Secret(f"sqlite:///{self.data_dir / 'chaser.db'}")
 
     @property
+    def shown(self) -> Mapping[str, str]:
+        """All of it for the log, by name; secrets are masked by their type."""
+        return {name: repr(value) for name, value in self}
+
+    @property
     def secret_key_file(self) -> Path:
         return self.data_dir / "secret.key"
 

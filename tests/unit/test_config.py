@@ -196,6 +196,7 @@ def test_no_secret_shows(tmp_path: Path) -> None:
     settings = Settings.load(environ, file)
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in str(dict(settings))
+    assert "hunter2" not in str(settings.shown)
 
 
 def test_settings_cannot_be_changed() -> None:
