@@ -87,6 +87,7 @@ def _silence(level: str) -> None:
     for name in _WITH_HANDLERS_OF_THEIR_OWN:
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
         logger.propagate = True
     if level != "debug":
         for name in _CHATTY:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from chaser.store.engines import sqlite_url
 from chaser.store.sealing import SealingKey
 from chaser.store.store import Store, open_store
 from tests.postgres import PostgresServer, running_postgres
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every program that they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
