@@ -16,7 +16,7 @@ from bench.service import IMAGE, Service, running
 
 ROUNDS = 30
 BURST = 16
-BURSTS = 3
+BURSTS = 5
 FLOOD_BYTES = 500_000_000
 MIB = 1 << 20
 
