@@ -40,3 +40,8 @@ class ManualClock:
     def advance(self, by: timedelta) -> None:
         self.current += by
         self.elapsed += by.total_seconds()
+
+
+def rfc3339(at: datetime) -> str:
+    """The moment as it is written for others: in UTC, to the millisecond, with `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

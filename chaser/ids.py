@@ -14,6 +14,9 @@ KeyId = NewType("KeyId", str)
 InstanceId = NewType("InstanceId", str)
 WorkerId = NewType("WorkerId", str)
 """One start of one service process."""
+WorkspaceId = NewType("WorkspaceId", str)
+UploadId = NewType("UploadId", str)
+SnapshotId = NewType("SnapshotId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 26
@@ -21,7 +24,16 @@ _LENGTH = 26
 
 def new_id(prefix: str, at: datetime) -> str:
     """A fresh identifier such as `job_01k9w7…`."""
-    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+    return _written(prefix, at, secrets.randbits(80))
+
+
+def first_id(prefix: str, at: datetime) -> str:
+    """The lowest identifier of that millisecond: every one that was made earlier is lower."""
+    return _written(prefix, at, 0)
+
+
+def _written(prefix: str, at: datetime, bits: int) -> str:
+    number = (int(at.timestamp() * 1000) << 80) | bits
     digits = [_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
     return f"{prefix}_{''.join(digits)}"
 
@@ -32,3 +44,15 @@ def new_job_id(at: datetime) -> JobId:
 
 def new_sandbox_id(at: datetime) -> SandboxId:
     return SandboxId(new_id("sbx", at))
+
+
+def new_workspace_id(at: datetime) -> WorkspaceId:
+    return WorkspaceId(new_id("wsp", at))
+
+
+def new_upload_id(at: datetime) -> UploadId:
+    return UploadId(new_id("upl", at))
+
+
+def new_snapshot_id(at: datetime) -> SnapshotId:
+    return SnapshotId(new_id("snp", at))

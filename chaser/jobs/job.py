@@ -5,11 +5,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chaser.ids import JobId, KeyId, SandboxId
+from chaser.ids import JobId, KeyId, SandboxId, WorkerId
 from chaser.jobs.reason import Reason
+from chaser.sandboxes.spec import WorkspaceUse
 
 
 class Status(StrEnum):
@@ -60,6 +61,23 @@ NO_SECRETS = Secrets(env={}, masked={}, stdin="")
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """When a command that has begun may be run again: for these reasons, `most` times beyond the first run.
+
+    The pause before a next run is random between none and `backoff`, doubled for each run up to `backoff_most`.
+    """
+
+    on: frozenset[Reason]
+    most: int
+    backoff: timedelta
+    backoff_most: timedelta
+
+
+RETRIABLE = frozenset({Reason.NONZERO_EXIT, Reason.RUN_TIMEOUT, Reason.HOST_LOST, Reason.OUT_OF_MEMORY})
+"""The reasons that a `Retry` may name."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """A job that is to be written."""
 
@@ -69,9 +87,20 @@ class NewJob:
     """The request with its secret parts taken out (their names stay, their values are `***`)."""
     secrets: Secrets
     created_at: datetime
-    run_at: datetime
     queue_until: datetime | None
     """When a job that has not begun to start by then ends with `queue_timeout`; none: it may wait for ever."""
+    run_at: datetime | None = None
+    """When it is to run, by the wall clock; none: at once."""
+    profile: str | None = None
+    """The profile whose cap it counts against; none for a job that needs no sandbox."""
+    workspace: WorkspaceUse | None = None
+    concurrency_key: str | None = None
+    """Of the jobs with the same key one at a time is live, in the order in which they became due."""
+    retry: Retry | None = None
+    leash: timedelta | None = None
+    """The job is cancelled when nobody has asked for it for so long; none: it needs nobody."""
+    retry_of: JobId | None = None
+    """The ended job that this one repeats."""
     max_attempts: int = 3
     priority: int = 0
     key_id: KeyId | None = None
@@ -103,16 +132,41 @@ class Job:
     key_id: KeyId | None
     idempotency_key: str | None
     origin: str | None
+    worker: WorkerId | None
+    """Who works on it, or did last."""
+    profile: str | None
+    workspace: WorkspaceUse | None
+    concurrency_key: str | None
+    retry: Retry | None
+    retries: int
+    """How many runs `retry` has granted so far."""
+    leash: timedelta | None
+    retry_of: JobId | None
     sandbox_id: SandboxId | None
     cancel_requested: Reason | None
     created_at: datetime
     run_at: datetime
+    """When it is, or was, to run; after a failed attempt: when the next may begin."""
+    queued_at: datetime
+    """When it last entered the queue."""
+    ready: bool
+    """Queued, its time has come, and it is first in every line that it stands in: only a slot is missing."""
     queue_until: datetime | None
     started_at: datetime | None
     """When the command began, as far as known."""
     handed_over_at: datetime | None
     """When the launch was about to be sent to the sandbox. From here on it may have begun."""
     finished_at: datetime | None
+
+    @property
+    def may_be_started_again(self) -> bool:
+        """Whether attempts are left. A run that `retry` granted is not one of the `max_attempts`."""
+        return self.attempt < self.max_attempts + self.retries
+
+    @property
+    def waits_in_line(self) -> bool:
+        """Whether others may have to wait for its end."""
+        return self.concurrency_key is not None or self.workspace is not None
 
 
 @dataclass(frozen=True, slots=True)

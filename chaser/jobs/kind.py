@@ -1,51 +1,136 @@
-"""What tells one kind of job from another: how its launch is made, and how its end is read. Nothing else."""
+"""What tells one kind of job from another: what may be asked for, how that becomes work, and how its end is read.
 
-from typing import Protocol
+A kind is one module under `chaser.jobs.kinds` and one line in `chaser.jobs.kinds.table`. There are two sorts: those that
+run in a sandbox, and those that the service does itself.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any, Generic, TypeVar
 
 import structlog
+from pydantic import BaseModel
 
 from chaser.errors import Unavailable
-from chaser.jobs.job import Job, Verdict
+from chaser.ids import UploadId
+from chaser.jobs.job import NO_SECRETS, Job, Secrets, Verdict
+from chaser.keys import Scope
 from chaser.sandboxes.ending import Ending
-from chaser.sandboxes.spec import Launch, SandboxSpec
+from chaser.sandboxes.spec import Files, Launch, SandboxSpec, WorkspaceMode
 
 log = structlog.stdlib.get_logger()
+InputT = TypeVar("InputT", bound=BaseModel)
 
 
-class Kind(Protocol):
-    @property
-    def name(self) -> str: ...
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The settings that a request is held against, beside its profile."""
 
-    @property
-    def patient(self) -> bool:
-        """Whether a next attempt waits for as long as the outside has asked for (a rate limit, say). One whose caller
-        waits for the answer does not: better to fail soon."""
-        ...
+    default_timeout: timedelta
+    max_timeout: timedelta
 
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceAsk:
+    """A workspace as a client names it: by name, which makes it at its first use, or by id."""
+
+    selector: str
+    mode: WorkspaceMode
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may become a job: the part that may be shown, the part that is sealed, and what it needs."""
+
+    input: Mapping[str, object]
+    secrets: Secrets = NO_SECRETS
+    profile: str | None = None
+    """None for a kind that needs no sandbox."""
+    workspace: WorkspaceAsk | None = None
+    workspaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Workspaces that it acts on without running in one: their selectors, by the JSON pointer into the input at which
+    each is named. The key must be allowed each of them."""
+    uploads: Mapping[str, UploadId] = field(default_factory=dict[str, UploadId])
+    """Uploads that it takes in, by the JSON pointer at which each is named."""
+    queue_timeout: timedelta | None = None
+    """How long it may wait for its turn, where the input says so."""
+
+
+class Output(Enum):
+    """What of a job's log belongs to its result."""
+
+    NONE = auto()
+    WHOLE = auto()
+    """an excerpt of all of it, as `output`"""
+    STEPS = auto()
+    """a short excerpt for each entry of the result's `steps`, as that entry's `output`"""
+
+
+class Kind(ABC, Generic[InputT]):
+    name: str
+    description: str
+    """For people who look for the right kind: one sentence."""
+    input: type[InputT]
+    """What a request's `input` must be; its JSON Schema is served."""
+    open: bool = True
+    """Whether clients may post it; else the service makes it itself."""
+    scope: Scope | None = None
+    """What a key needs for it beside `jobs.write`."""
+    output: Output = Output.NONE
+
+    @abstractmethod
+    def admit(self, asked: InputT, bounds: Bounds) -> Admitted:
+        """Hold a well-formed request against the configuration. Raises `Rejected` with every fault at once."""
+
+
+class SandboxKind(Kind[InputT]):
+    """Runs in a sandbox."""
+
+    patient: bool = False
+    """Whether a next attempt waits for as long as the outside has asked for (a rate limit, say). One whose caller waits
+    for the answer does not: better to fail soon."""
+
+    @abstractmethod
     def spec(self, job: Job) -> SandboxSpec:
         """The sandbox that the job needs. Raises `Refused` if it cannot be had any more (its profile is gone)."""
-        ...
 
+    @abstractmethod
     async def launch(self, job: Job) -> Launch:
         """What to hand over, made when the sandbox is ready: the place for a call that must come late (a mint).
 
         Raises `Refused` or `Unavailable`; then nothing has been handed over.
         """
-        ...
+
+    def files(self, job: Job) -> Files | None:
+        """What goes in before and comes out after; none: nothing."""
+        return None
 
     async def settle(self, job: Job) -> None:
         """Undo what `launch` made outside, after the attempt has ended, however it ended. May run twice.
 
         Raises `Unavailable`; the caller logs it, and the sweeps repair.
         """
-        ...
 
+    @abstractmethod
     def verdict(self, job: Job, ending: Ending) -> Verdict:
         """How the job ends; the caller adds to `result` what it measured (timings, byte counts, image)."""
-        ...
 
 
-async def settle(kind: Kind, job: Job) -> None:
+class ServiceKind(Kind[InputT]):
+    """Done by the service itself, without a sandbox of the job's own."""
+
+    @abstractmethod
+    async def perform(self, job: Job) -> Verdict:
+        """Do it. May run again after a crash, so each effect must bear repeating. Raises `Refused` or `Unavailable`."""
+
+
+AnyKind = SandboxKind[Any] | ServiceKind[Any]
+
+
+async def settle(kind: SandboxKind[InputT], job: Job) -> None:
     """`kind.settle`, where an outside that does not answer holds nothing up: its sweeps look again."""
     try:
         await kind.settle(job)

@@ -46,3 +46,11 @@ def texts(row: Mapping[str, object], key: str) -> Sequence[str]:
         raise TypeError(f"{key} is {type(value).__name__}, not a list")
     items = cast("list[object]", value)
     return [text({"item": item}, "item") for item in items]
+
+
+def mappings(row: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+    value = row[key]
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is {type(value).__name__}, not a list")
+    items = cast("list[object]", value)
+    return [mapping({"item": item}, "item") for item in items]

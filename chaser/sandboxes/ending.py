@@ -1,8 +1,22 @@
 """How a launch ends: values, matched exhaustively by whoever makes a verdict of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from chaser.jobs.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """One step that has begun. `exit_code` is none until it ends, and where it never told."""
+
+    began_at: datetime
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    oom_kills: int = 0
+    """How many processes the kernel killed for want of memory while this step ran."""
+    timed_out: bool = False
+    """Chaser ended it because its own time was over; the launch went on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +25,8 @@ class Exited:
 
     exit_code: int
     oom_kills: int = 0
+    steps: tuple[StepRun, ...] = ()
+    """The steps that have begun, in order; so for each kind of ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +35,7 @@ class Stopped:
 
     reason: Reason
     message: str
+    steps: tuple[StepRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +43,7 @@ class Vanished:
     """The sandbox ended without telling how: killed from outside, or gone with its engine."""
 
     message: str
+    steps: tuple[StepRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ Every call has a deadline of its own and raises `Unavailable(engine_unavailable)
 "unreachable" is never "absent".
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NewType, Protocol
 
@@ -68,6 +69,27 @@ class ContainerOptions:
     runtime: str | None
     environment: Mapping[str, str]
     """Values that everybody may see: never anything of a request."""
+    volumes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Named volumes by the path at which they are mounted; writable even where the root is not. Of what the image has at
+    that path, nothing comes into the volume."""
+    read_only_volumes: frozenset[str] = frozenset()
+    """The paths among them that cannot be written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayOptions:
+    """A volume that shows `lower` and keeps what is changed in `upper`; all are paths on the engine's machine."""
+
+    lower: str
+    upper: str
+    work: str
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOptions:
+    name: str
+    labels: Mapping[str, str]
+    overlay: OverlayOptions | None = None
 
 
 class ExitCause(StrEnum):
@@ -89,10 +111,11 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of one of the container's two pipes, as the engine's log has them."""
+    """Bytes of one of the container's two pipes, as the engine's log has them, and when the engine read them."""
 
     pipe: int
     data: bytes
+    at: datetime
 
 
 STDOUT, STDERR = 1, 2
@@ -155,8 +178,45 @@ class Engine(Protocol):
         """Wait until it has ended, by the engine's event stream and by a look at every (re)connection of it."""
         ...
 
-    def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
-        """Its output from the engine's own log, from a byte offset per pipe, until it ends. May be read slowly."""
+    def log(self, container: ContainerId) -> AsyncGenerator[Chunk]:
+        """Its output from the engine's own log, from the first byte that the log still has, until it ends. May be read
+        slowly. The engine knows no offsets: whoever has a part already passes over it."""
+        ...
+
+    async def signal(self, container: ContainerId, name: str) -> None:
+        """Send a signal (`USR1`, `TERM`) to its first process, which passes it on to the boot script. Fine if it has
+        ended already or is gone."""
+        ...
+
+    async def find(self, name: str) -> ContainerId | None:
+        """The container of that name; none if the engine says that there is none."""
+        ...
+
+    async def create_volume(self, options: VolumeOptions) -> None:
+        """Fine if it exists."""
+        ...
+
+    async def volume_path(self, name: str) -> str | None:
+        """Where the engine's machine has it; none if the engine says that there is none."""
+        ...
+
+    async def remove_volume(self, name: str) -> None:
+        """Fine if it is gone. Raises `Unavailable` while a container uses it."""
+        ...
+
+    async def volumes(self, instance: InstanceId) -> Sequence[str]:
+        """The names of the volumes that carry this instance's label."""
+        ...
+
+    def get_archive(self, container: ContainerId, path: str) -> AsyncGenerator[bytes]:
+        """What is at `path` in a container, running or ended, as a tar. Ends without a byte if there is nothing."""
+        ...
+
+    async def put_archive(self, container: ContainerId, path: str, tar: AsyncIterable[bytes]) -> bool:
+        """Unpack a tar into the directory `path` of a container; false if there is no such directory.
+
+        Raises `Refused(input_unusable)` where the engine will not write there.
+        """
         ...
 
     async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from chaser.ids import UploadId, WorkspaceId
+
 
 class Isolation(StrEnum):
     """How much of the image's own rights a sandbox keeps; from the strictest to the loosest."""
@@ -44,6 +46,25 @@ class Streams(StrEnum):
     SPLIT = "split"
 
 
+class WorkspaceMode(StrEnum):
+    EXCLUSIVE = "exclusive"
+    """The workspace itself, for one job at a time."""
+    COPY = "copy"
+    """A throwaway copy-on-write copy of it, for any number of jobs at once."""
+
+
+WORKSPACE_PATH = "/workspace"
+"""Where a sandbox finds its workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceUse:
+    """The workspace that a job runs in, and how."""
+
+    id: WorkspaceId
+    mode: WorkspaceMode
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a sandbox may use. Sizes in bytes; `disk_bytes` of none: not limited by Chaser."""
@@ -72,6 +93,8 @@ class Profile:
     registries: frozenset[str] | None = None
     """Registries whose credentials this profile may use; none: all that are configured."""
     runner_timeout: timedelta = timedelta(hours=6)
+    max_running: int | None = None
+    """How many of its jobs run at once on this service; none: as many as there are slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +110,16 @@ class SandboxSpec:
     runtime: str | None = None
     pull: PullPolicy = PullPolicy.MISSING
     registries: frozenset[str] | None = None
+    workspace: WorkspaceUse | None = None
+    """Mounted at `WORKSPACE_PATH`."""
+    scratch: bool = False
+    """An empty volume at `WORKSPACE_PATH` that goes with the sandbox: a writable place that files can be put into and
+    taken from, whatever the isolation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of a launch, run by `/bin/sh -c`."""
+    """One command of a launch, run by `/bin/sh -c`. The first that fails ends the launch, unless it may fail."""
 
     command: str
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -99,6 +127,10 @@ class Step:
     cwd: str | None = None
     replaces_shell: bool = False
     """Run by `exec`, so that signals reach it; only for a last step. Its end is then the engine's exit."""
+    timeout: timedelta | None = None
+    """How long this step may take; none: as long as the launch."""
+    may_fail: bool = False
+    """Whether the next step runs even if this one fails (`continue_on_error`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +142,58 @@ class Launch:
     streams: Streams = Streams.MERGED
     masked: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Secret values, by name, that are written as `***` in everything that is stored."""
+
+    def terms(self, nonce: str) -> "Terms":
+        return Terms(
+            nonce=nonce,
+            steps=tuple(StepTerms(step.timeout, step.may_fail, step.replaces_shell) for step in self.steps),
+            timeout=self.timeout,
+            streams=self.streams,
+            masked=self.masked,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepTerms:
+    """What must be known of a step once it has been handed over."""
+
+    timeout: timedelta | None
+    may_fail: bool
+    replaces_shell: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What must be known of a launch once it has been handed over: kept, sealed, with the sandbox's row, so that
+    another process can take the sandbox over. The nonce marks the sandbox's output."""
+
+    nonce: str = field(repr=False)
+    steps: tuple[StepTerms, ...]
+    timeout: timedelta
+    streams: Streams
+    masked: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """An upload, and where in the sandbox it goes: a file to this path, a tar into this directory."""
+
+    upload: UploadId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What goes into a sandbox before its first step, and what is taken out of it after its end, whatever its result.
+
+    Relative paths and patterns are below `base`; without one, below the image's working directory.
+    """
+
+    base: str | None
+    inputs: tuple[InputFile, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    """Patterns: `*`, `?` and `[…]` within a name, `**` for any number of directories."""
+
+    def root(self, working_dir: str) -> str:
+        """The directory that relative paths are below, in a sandbox of an image with that working directory."""
+        return self.base or working_dir or "/"
