@@ -74,6 +74,8 @@ class ApiKey:
     """Whether it sees only the jobs that it made."""
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    workspace_prefix: str | None = None
+    """It sees and uses only workspaces whose name begins so, whatever the case; none: all."""
 
     def valid_at(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

@@ -88,6 +88,6 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path, sealing_key: Seali
 
 @pytest.fixture
 async def store(store_url: str, sealing_key: SealingKey, clock: ManualClock) -> AsyncGenerator[Store]:
-    store = open_store(store_url, [sealing_key], clock)
+    store = open_store(store_url, [sealing_key], clock, given_time=True)
     yield store
     await store.close()

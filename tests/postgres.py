@@ -20,13 +20,17 @@ from chaser.store.sealing import SealingKey
 from chaser.store.store import open_store
 
 _BINARIES = Path("/usr/lib/postgresql")
-_SETTINGS = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=60"
-"""Only the socket, and no waiting for the disk: the tests' own data may be lost."""
+_SETTINGS = "-c listen_addresses= -c max_connections=60"
+"""Only the socket."""
+HASTY = "-c fsync=off -c full_page_writes=off"
+"""No waiting for the disk: the tests' own data may be lost."""
+DURABLE = "-c fsync=on -c synchronous_commit=on"
 
 
 class PostgresServer:
-    def __init__(self, directory: Path, binaries: Path, owner: str | None) -> None:
+    def __init__(self, directory: Path, binaries: Path, owner: str | None, settings: str) -> None:
         self._directory = directory
+        self._settings = settings
         self._binaries = binaries
         self._owner = owner
         self._numbers = itertools.count(1)
@@ -36,7 +40,7 @@ class PostgresServer:
         return f"postgresql://postgres@/{database}?host={self._directory}"
 
     def start(self) -> None:
-        options = f"{_SETTINGS} -c unix_socket_directories={self._directory}"
+        options = f"{_SETTINGS} {self._settings} -c unix_socket_directories={self._directory}"
         self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", self._directory / "log", "-o", options)
 
     def stop(self) -> None:
@@ -97,7 +101,7 @@ def _name(url: str) -> str:
 
 
 @contextmanager
-def running_postgres() -> Generator[PostgresServer]:
+def running_postgres(settings: str = HASTY) -> Generator[PostgresServer]:
     """It refuses to run as root, so under root it runs as the package's own user."""
     binaries = sorted(_BINARIES.glob("*/bin/initdb"))
     assert binaries, f"There is no PostgreSQL under {_BINARIES}: run `make setup`."
@@ -106,7 +110,7 @@ def running_postgres() -> Generator[PostgresServer]:
     if owner is not None:
         account = pwd.getpwnam(owner)
         os.chown(directory, account.pw_uid, account.pw_gid)
-    server = PostgresServer(directory, binaries[-1].parent, owner)
+    server = PostgresServer(directory, binaries[-1].parent, owner, settings)
     try:
         server.make()
         server.start()

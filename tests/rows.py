@@ -1,16 +1,28 @@
 """Rows for tests of whatever stands on the store."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chaser.ids import SandboxId, WorkerId, new_job_id, new_sandbox_id
 from chaser.jobs.job import Job, NewJob, Secrets
-from chaser.jobs.ports import Claim, Created, JobStore, SandboxRow
+from chaser.jobs.ports import Claim, Created, Full, JobStore, SandboxRow
+from chaser.sandboxes.spec import StepTerms, Streams, Terms
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORKER = WorkerId("run_first")
 LATER_WORKER = WorkerId("run_second")
 ENGINE = "engine-a"
+SEAT = "seat-a"
+TERMS = Terms(
+    nonce="n0nce",
+    steps=(
+        StepTerms(timedelta(seconds=5), may_fail=True, replaces_shell=False),
+        StepTerms(None, may_fail=False, replaces_shell=True),
+    ),
+    timeout=timedelta(minutes=1, microseconds=1),
+    streams=Streams.SPLIT,
+    masked={"TOKEN": "clear-masked-value"},
+)
 SECRETS = Secrets(
     env={"CITY": "clear-env-value"}, masked={"TOKEN": "clear-masked-value"}, stdin="clear-stdin"
 )
@@ -24,7 +36,6 @@ def new_job(at: datetime = START, **changes: object) -> NewJob:
         input={"command": "true"},
         secrets=SECRETS,
         created_at=at,
-        run_at=at,
         queue_until=None,
     )
     return replace(plain, **changes)  # pyright: ignore[reportArgumentType]
@@ -38,7 +49,7 @@ async def enqueued(jobs: JobStore, at: datetime = START, **changes: object) -> J
 
 async def claimed(jobs: JobStore, at: datetime = START, worker: WorkerId = WORKER) -> Claim:
     """The claim on the job that is next."""
-    claim = await jobs.claim(worker, at, frozenset())
+    claim = await jobs.claim(worker, at, Full())
     assert claim is not None
     return claim
 

@@ -1,9 +1,19 @@
-"""Column types that mean the same on SQLite and on PostgreSQL."""
+"""Column types that mean the same on SQLite and on PostgreSQL, and conditions on columns."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    String,
+    Text,
+    TypeDecorator,
+    literal_column,
+)
 from sqlalchemy.types import TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,3 +68,11 @@ Ident = String().with_variant(String(collation="C"), "postgresql")
 
 Document = JSON(none_as_null=True)
 """JSON as text: unlike `jsonb` it keeps the order of the keys, and can hold an escaped NUL."""
+
+
+def rule(condition: str) -> ColumnElement[bool]:
+    """A condition written out: a partial index serves no query whose condition is a parameter.
+
+    It has no type, since SQLite would have a truth value compared with 1, and then sees no index in it either.
+    """
+    return cast("ColumnElement[bool]", literal_column(f"({condition})"))

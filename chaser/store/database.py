@@ -1,18 +1,16 @@
-"""The database: each transaction is one plain function, run to its end in a thread of the store's own.
-
-There is no `await` inside a transaction, so none is ever held open by the event loop.
-"""
+"""The database: transactions, run to their end in threads of the store's own."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, text
 
 from chaser.store.engines import Engines
-from chaser.store.outages import outage, undone
+from chaser.store.transactions import transact
+from chaser.store.writers import ManyWriters, OneWriter, Writers
 
 T = TypeVar("T")
 
@@ -21,9 +19,15 @@ _PING = text("SELECT version_num FROM alembic_version")
 
 
 class Database:
-    def __init__(self, engines: Engines) -> None:
-        self._engines = engines
-        self._writers = ThreadPoolExecutor(engines.writers, thread_name_prefix="store-write")
+    def __init__(self, engines: Engines, *, given_time: bool = False) -> None:
+        """`given_time`: see `moment`; for tests."""
+        self.engines = engines
+        self._given_time = given_time or engines.server is None
+        self._writers: Writers = (
+            OneWriter(engines.writing)
+            if engines.server is None
+            else ManyWriters(engines.writing, engines.single, engines.writers)
+        )
         self._readers = ThreadPoolExecutor(engines.readers, thread_name_prefix="store-read")
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -31,13 +35,20 @@ class Database:
 
         Cancelling the caller does not undo it: what has begun is finished. Raises `Unavailable`.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writers, transact, self._engines.writing, work)
+        return await self._writers.write(work)
+
+    async def write_alone(self, work: Callable[[Connection], T]) -> T:
+        """As `write`, for what is one statement on PostgreSQL: that needs no BEGIN and COMMIT around it there."""
+        return await self._writers.write(work, alone=True)
+
+    def moment(self, now: datetime) -> datetime | None:
+        """What to bind to `chaser.store.moments.NOW`; none: the server's own clock."""
+        return now if self._given_time else None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that writes nothing. Raises `Unavailable`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, transact, self._engines.reading, work)
+        return await loop.run_in_executor(self._readers, transact, self.engines.reading, work)
 
     async def ping(self) -> None:
         await self.read(lambda connection: connection.execute(_PING).scalars().all())
@@ -47,24 +58,6 @@ class Database:
         await asyncio.to_thread(self._shut)
 
     def _shut(self) -> None:
-        self._writers.shutdown()
+        self._writers.shut()
         self._readers.shutdown()
-        self._engines.dispose()
-
-
-def transact(engine: Engine, work: Callable[[Connection], T], *, again: bool = True) -> T:
-    """Run `work` in a transaction of its own, in this thread. Raises `Unavailable`."""
-    committing = False
-    try:
-        with engine.begin() as connection:
-            result = work(connection)
-            committing = True
-        return result
-    except DBAPIError as error:
-        # Before the commit nothing has happened yet; while it is under way, nobody knows.
-        if again and not committing and undone(error):
-            return transact(engine, work, again=False)
-        fault = outage(error)
-        if fault is None:
-            raise
-        raise fault from error
+        self.engines.dispose()

@@ -2,28 +2,32 @@
 
 import fcntl
 import os
+import select
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from chaser.errors import ConfigError
 
 READERS = 4
 """Threads that read at once."""
-_POSTGRES_WRITERS = 4
+_POSTGRES_WRITERS = 8
 _BUSY_SECONDS = 10.0
 """How long a process waits for another one's write lock."""
 _CHECKPOINT_PAGES = 4096
 """16 MiB: a long output is then copied out of the log less often, in longer runs."""
 
 _LOG_KEPT_BYTES = 64 << 20
+
+_SINGLE = "chaser_single"
+"""The option of an engine whose statements are each a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,16 @@ class Engines:
 
     writing: Engine
     reading: Engine
+    single: Engine
+    """For writes of one statement: on PostgreSQL it is committed by itself, without the round trips around it."""
     writers: int
     readers: int
     folder: Path | None = None
     """Where SQLite's file is."""
+    server: str | None = None
+    """What psycopg connects to, where there is a server."""
+    backends: set[int] = field(default_factory=set[int])
+    """The server's processes that serve this one."""
 
     @contextmanager
     def alone(self) -> Generator[None]:
@@ -52,6 +62,28 @@ class Engines:
             yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def unreferenced(self) -> Generator[None]:
+        """Foreign keys do nothing meanwhile, so that SQLite can replace a table that others refer to.
+
+        It can only be said between two transactions. PostgreSQL alters tables where they are.
+        """
+        self._refer("OFF")
+        try:
+            yield
+        finally:
+            self._refer("ON")
+
+    def _refer(self, state: str) -> None:
+        if self.folder is None:
+            return
+        # Of the one connection for writing, which the pool hands out again.
+        connection = self.writing.raw_connection()
+        try:
+            connection.cursor().execute(f"PRAGMA foreign_keys = {state}")
+        finally:
+            connection.close()
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -86,7 +118,7 @@ def _sqlite(path: Path) -> Engines:
     url = URL.create("sqlite+pysqlite", database=str(path))
     writing = _sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE", query_only=False)
     reading = _sqlite_engine(url, connections=READERS, begin="BEGIN", query_only=True)
-    return Engines(writing, reading, writers=1, readers=READERS, folder=path.parent)
+    return Engines(writing, reading, writing, writers=1, readers=READERS, folder=path.parent)
 
 
 def _own_file(path: Path) -> None:
@@ -130,24 +162,68 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str, query_only: bool) 
 
 
 def _postgres(url: URL) -> Engines:
+    import psycopg  # costs what only an installation with PostgreSQL need pay
+
     defaults = {"connect_timeout": "10", "application_name": "chaser"}
+    url = url.update_query_dict({key: value for key, value in defaults.items() if key not in url.query})
+    backends: set[int] = set()
+    writing = _postgres_engine(url, _POSTGRES_WRITERS, backends)
+    reading = _postgres_engine(url, READERS, backends)
+
+    @event.listens_for(writing, "connect")
+    def follow_indices(connection: DBAPIConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        assert isinstance(connection, psycopg.Connection)
+        # Before the server has counted a table's rows, reading all that waits and sorting it looks as cheap as taking
+        # the first by its index, and a plan is kept. Where no index has the order, it sorts all the same.
+        connection.execute("SET enable_sort = off")
+
+    return Engines(
+        writing,
+        reading.execution_options(**{_SINGLE: True}),
+        writing.execution_options(**{_SINGLE: True}),
+        writers=_POSTGRES_WRITERS,
+        readers=READERS,
+        server=url.set(drivername="postgresql").render_as_string(hide_password=False),
+        backends=backends,
+    )
+
+
+def _postgres_engine(url: URL, connections: int, backends: set[int]) -> Engine:
+    import psycopg
+
     engine = create_engine(
-        url.set(drivername="postgresql+psycopg").update_query_dict(
-            {key: value for key, value in defaults.items() if key not in url.query}
-        ),
-        pool_size=_POSTGRES_WRITERS + READERS,
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=connections,
         max_overflow=0,
+        # The driver's own transactions would begin with any statement; here one begins where it is asked for.
+        connect_args={"autocommit": True},
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: DBAPIConnection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
-        cursor = connection.cursor()
+    def prepare(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        assert isinstance(connection, psycopg.Connection)
         # What is accepted is on disk, also where the server's default is to say so before it is true.
-        cursor.execute(
+        connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false)"
             " WHERE current_setting('synchronous_commit') = 'off'"
         )
-        cursor.close()
-        connection.commit()
+        record.info["backend"] = connection.info.backend_pid
+        backends.add(connection.info.backend_pid)
 
-    return Engines(engine, engine, writers=_POSTGRES_WRITERS, readers=READERS)
+    @event.listens_for(engine, "close")
+    def forget(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        backends.discard(record.info.get("backend", 0))
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: DBAPIConnection, _record: object, _proxy: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        assert isinstance(connection, psycopg.Connection)
+        # A server says nothing to a connection at rest but that it has ended it.
+        if select.select([connection], [], [], 0)[0]:
+            raise DisconnectionError
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        if not connection.get_execution_options().get(_SINGLE):
+            connection.exec_driver_sql("BEGIN")
+
+    return engine

@@ -1,21 +1,31 @@
-"""Writing a new job so that an idempotency key, or an origin, has one job, whoever else writes at the same time."""
+"""Writing new jobs so that an idempotency key, or an origin, has one job, whoever else writes at the same time."""
 
-from sqlalchemy import Connection, Select, bindparam, or_, select
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, null, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from chaser.jobs.job import NewJob, Status
+from chaser.ids import JobId
+from chaser.jobs.job import NewJob
 from chaser.jobs.ports import Conflict, Created, Enqueued, Replayed
-from chaser.store.history import record
-from chaser.store.job_rows import AnyRow, fingerprint_of, job_of, values_of
+from chaser.store import turns
+from chaser.store.job_rows import COLUMNS, AnyRow, fingerprint_of, fresh, job_of, values_of
+from chaser.store.moments import later
+from chaser.store.notices import look_if_ready
 from chaser.store.sealing import Sealer
+from chaser.store.steps import Step
 from chaser.store.tables import jobs
 
-_INSERT = {
-    "sqlite": sqlite.insert(jobs).on_conflict_do_nothing().returning(jobs.c.id),
-    "postgresql": postgresql.insert(jobs).on_conflict_do_nothing().returning(jobs.c.id),
-}
-_WRITTEN = select(jobs).where(jobs.c.id == bindparam("job_id"))
-_EARLIER: Select[tuple[object, ...]] = (
+
+def _insert(table_insert: postgresql.Insert | sqlite.Insert) -> Step:
+    values = {name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in COLUMNS}
+    whole = table_insert.values(**values, leash_until=later("new_leash")).on_conflict_do_nothing()
+    return Step(whole, null(), tells=look_if_ready)
+
+
+_INSERT = {"sqlite": _insert(sqlite.insert(jobs)), "postgresql": _insert(postgresql.insert(jobs))}
+_EARLIER = (
     select(jobs)
     .where(or_(jobs.c.idempotency_key == bindparam("key"), jobs.c.origin == bindparam("origin")))
     # Where one job has the key and another the origin, the key is what the caller named.
@@ -24,14 +34,66 @@ _EARLIER: Select[tuple[object, ...]] = (
 )
 
 
-def enqueue(connection: Connection, sealer: Sealer, new: NewJob) -> Enqueued:
+class Conflicting(Exception):  # not an error: it undoes a batch
+    def __init__(self, conflict: Conflict) -> None:
+        super().__init__()
+        self.conflict = conflict
+
+
+def in_line(new: NewJob) -> bool:
+    """Whether it stands in one. What does not is written by one statement on PostgreSQL."""
+    return bool(_lines(new))
+
+
+def enqueue(connection: Connection, sealer: Sealer, new: NewJob, now: datetime | None) -> Enqueued:
     """The insert waits for a rival that has not committed yet, and then gives way to it."""
-    inserted = connection.execute(_INSERT[connection.dialect.name], values_of(new, sealer)).one_or_none()
-    if inserted is None:
+    turns.lock(connection, _lines(new))
+    if not _inserted(connection, sealer, new, now):
         return _earlier(connection, sealer, new)
-    record(connection, new.id, 0, Status.QUEUED, new.created_at)
-    row = connection.execute(_WRITTEN, {"job_id": new.id}).one()
-    return Created(job_of(row, sealer))
+    return Created(fresh(new, ready=_queued(connection, [new])[new.id]))
+
+
+def enqueue_all(
+    connection: Connection, sealer: Sealer, new: Sequence[NewJob], now: datetime | None
+) -> Sequence[Enqueued]:
+    """Raises `Conflicting`."""
+    turns.lock(connection, [line for each in new for line in _lines(each)])
+    # In one order everywhere, so that of two batches with the same keys one waits for the other, and not each for each.
+    by_key = sorted(new, key=lambda each: each.idempotency_key or "")
+    made = {each.id for each in by_key if _inserted(connection, sealer, each, now)}
+    ready = _queued(connection, [each for each in new if each.id in made])
+    answers = [
+        Created(fresh(each, ready=ready[each.id])) if each.id in made else _earlier(connection, sealer, each)
+        for each in new
+    ]
+    for answer in answers:
+        if isinstance(answer, Conflict):
+            raise Conflicting(answer)
+    return answers
+
+
+def _inserted(connection: Connection, sealer: Sealer, new: NewJob, now: datetime | None) -> bool:
+    values = {f"new_{name}": value for name, value in values_of(new, sealer).items()}
+    values |= {"new_ready": _due(new) and not _lines(new), "new_leash": new.leash, "now": now}
+    return bool(_INSERT[connection.dialect.name].take(connection, values, new.created_at))
+
+
+def _queued(connection: Connection, new: Sequence[NewJob]) -> dict[JobId, bool]:
+    """Let those that are due take their turns; returns which are ready."""
+    behind = {
+        each.id: turns.take(connection, each.id, _lines(each)) for each in new if _due(each) and _lines(each)
+    }
+    turns.wake(connection, behind)
+    return {each.id: _due(each) and not behind.get(each.id) for each in new}
+
+
+def _due(new: NewJob) -> bool:
+    """By the clock of whoever made it. What is not due by then is promoted by the store's."""
+    return new.run_at is None or new.run_at <= new.created_at
+
+
+def _lines(new: NewJob) -> Sequence[turns.Line]:
+    return turns.lines_of(new.concurrency_key, new.workspace)
 
 
 def _earlier(connection: Connection, sealer: Sealer, new: NewJob) -> Replayed | Conflict:

@@ -1,72 +1,78 @@
-"""Writes that take effect only while the job is still at the attempt that makes them."""
+"""Writes that take effect only while the job is still at the attempt, and with the worker, that makes them."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select, update
 
 from chaser.jobs.job import LIVE, Status
 from chaser.jobs.ports import Claim, Fence
-from chaser.jobs.reason import Reason
-from chaser.store.history import record
+from chaser.store.job_rows import AnyRow
+from chaser.store.notices import job_changed
+from chaser.store.steps import Step, was
 from chaser.store.tables import jobs
 
 STARTING = frozenset({Status.STARTING})
 
 
-def _held(states: frozenset[Status]) -> ColumnElement[bool]:
-    """The condition that every write of a worker carries."""
+def held(states: frozenset[Status]) -> ColumnElement[bool]:
+    """The condition that every write of a worker carries; `names` fills it."""
     return and_(
         jobs.c.id == bindparam("held_job"),
         jobs.c.attempt == bindparam("held_attempt"),
-        or_(*(jobs.c.status == state.value for state in sorted(states))),
+        jobs.c.worker == bindparam("held_worker"),
+        jobs.c.status.in_([literal_column(f"'{state.value}'") for state in sorted(states)]),
     )
 
 
-_UPDATE = {states: update(jobs).where(_held(states)) for states in (STARTING, LIVE)}
-_LOCK_LIVE = select(jobs.c.id).where(_held(LIVE)).with_for_update(read=True)
-_LOCK_STARTING = select(jobs.c.cancel_requested).where(_held(STARTING)).with_for_update()
+def names(claim: Claim) -> dict[str, object]:
+    return {"held_job": claim.job.id, "held_attempt": claim.attempt, "held_worker": claim.worker}
 
 
-def change(
-    connection: Connection, claim: Claim, values: Mapping[str, object], states: frozenset[Status] = LIVE
-) -> Fence:
-    """Write `values` into the job's row, if it is still this attempt's and in one of `states`."""
-    changed = connection.execute(_UPDATE[states], {**_names(claim), **values})
+_NAME = update(jobs).where(held(STARTING)).values(sandbox_id=bindparam("sandbox"))
+_HAND_OVER = (
+    update(jobs)
+    .where(held(STARTING))
+    .values(handed_over_at=bindparam("at", type_=jobs.c.handed_over_at.type))
+    .returning(jobs.c.sandbox_id)
+)
+_BEGIN = Step(
+    update(jobs)
+    .where(held(STARTING))
+    .values(
+        status=Status.RUNNING.value,
+        history=jobs.c.history + 1,
+        started_at=bindparam("at", type_=jobs.c.started_at.type),
+    ),
+    was(Status.STARTING),
+    tells=job_changed,
+)
+_RUNS = select(jobs.c.id).where(held(frozenset({Status.RUNNING})))
+_HOLD = select(jobs.c.id).where(held(LIVE)).with_for_update(read=True)
+_LOCK = select(jobs).where(held(LIVE)).with_for_update()
+
+
+def name_sandbox(connection: Connection, claim: Claim, sandbox_id: str) -> Fence:
+    changed = connection.execute(_NAME, {**names(claim), "sandbox": sandbox_id})
     return Fence.HELD if changed.rowcount else Fence.LOST
 
 
-def move(
-    connection: Connection,
-    claim: Claim,
-    status: Status,
-    at: datetime,
-    values: Mapping[str, object],
-    *,
-    states: frozenset[Status] = LIVE,
-    reason: Reason | None = None,
-    message: str | None = None,
-) -> Fence:
-    """`change`, to another state, with its line of history."""
-    fence = change(connection, claim, {"status": status.value, **values}, states)
-    if fence is Fence.HELD:
-        record(connection, claim.job.id, claim.attempt, status, at, reason, message)
-    return fence
+def hand_over(connection: Connection, claim: Claim, at: datetime) -> AnyRow | None:
+    """The row, with its `sandbox_id`; none if the fence is lost."""
+    return connection.execute(_HAND_OVER, {**names(claim), "at": at}).one_or_none()
+
+
+def begin(connection: Connection, claim: Claim, at: datetime) -> Fence:
+    if _BEGIN.take(connection, {**names(claim), "at": at}, at):
+        return Fence.HELD
+    begun_already = connection.execute(_RUNS, names(claim)).first()
+    return Fence.LOST if begun_already is None else Fence.HELD
 
 
 def hold(connection: Connection, claim: Claim) -> Fence:
     """Whether the attempt is still live; if so, it stays so until this transaction ends."""
-    found = connection.execute(_LOCK_LIVE, _names(claim)).first()
-    return Fence.LOST if found is None else Fence.HELD
+    return Fence.LOST if connection.execute(_HOLD, names(claim)).first() is None else Fence.HELD
 
 
-def asked_to_end(connection: Connection, claim: Claim) -> Reason | Fence:
-    """Why a starting job's end was asked for, or only whether the attempt is still `HELD` or has been `LOST`."""
-    found = connection.execute(_LOCK_STARTING, _names(claim)).one_or_none()
-    if found is None:
-        return Fence.LOST
-    return Fence.HELD if found.cancel_requested is None else Reason(found.cancel_requested)
-
-
-def _names(claim: Claim) -> dict[str, object]:
-    return {"held_job": claim.job.id, "held_attempt": claim.attempt}
+def locked(connection: Connection, claim: Claim) -> AnyRow | None:
+    """The row, if the attempt is still live; nobody else changes it until this transaction ends."""
+    return connection.execute(_LOCK, names(claim)).one_or_none()

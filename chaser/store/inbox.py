@@ -32,7 +32,7 @@ class Deliveries:
             return _repeated(connection, delivery.guid)
         if new is None:
             return Recorded(job_id=None)
-        job_id = enqueue(connection, self._sealer, new).job.id
+        job_id = enqueue(connection, self._sealer, new, self._database.moment(new.created_at)).job.id
         connection.execute(update(deliveries).where(deliveries.c.guid == delivery.guid).values(job_id=job_id))
         return Recorded(job_id)
 

@@ -59,6 +59,7 @@ def _values(key: ApiKey) -> dict[str, object]:
         "own_jobs": key.own_jobs,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
+        "workspace_prefix": key.workspace_prefix,
     }
 
 
@@ -75,4 +76,5 @@ def _key(row: AnyRow) -> ApiKey:
         own_jobs=row.own_jobs,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        workspace_prefix=row.workspace_prefix,
     )

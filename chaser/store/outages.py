@@ -49,7 +49,12 @@ def outage(error: DBAPIError) -> Unavailable | None:
 
 def undone(error: DBAPIError) -> bool:
     """Whether an error before the commit means that nothing has happened and a second try may succeed."""
-    return error.connection_invalidated or _sqlstate(error) in _RETRIABLE
+    return error.connection_invalidated or conflict(error)
+
+
+def conflict(error: DBAPIError) -> bool:
+    """Whether the server has undone the transaction for another's sake, which it says whenever it was."""
+    return _sqlstate(error) in _RETRIABLE
 
 
 def _read_only(error: DBAPIError) -> bool:

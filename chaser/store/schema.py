@@ -8,8 +8,10 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from chaser.errors import ConfigError
+from chaser.store.engines import Engines
+from chaser.store.transactions import transact
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -18,21 +20,15 @@ _ADVISORY_LOCK = 0x63686173
 """Any number will do, so long as every Chaser takes the same."""
 
 
-def prepare(connection: Connection) -> None:
-    """Bring the database to `HEAD`, in one transaction under a lock that other starting processes wait for.
+def prepare(engines: Engines) -> None:
+    """Bring the database to `HEAD`, in one transaction that other starting processes wait for.
 
-    SQLite's lock is the transaction's own (`BEGIN IMMEDIATE`). Raises `ConfigError` if the database is newer.
+    Raises `ConfigError` if the database is newer.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    found = revision(connection)
-    if found != HEAD:
-        _upgrade(connection, found)
-
-
-def current(connection: Connection) -> bool:
-    """Whether there is nothing to do; asked before any lock is taken."""
-    return revision(connection) == HEAD
+    with engines.alone():
+        if transact(engines.writing, revision) != HEAD:
+            with engines.unreferenced():
+                transact(engines.writing, _bring_up)
 
 
 def revision(connection: Connection) -> str | None:
@@ -40,6 +36,23 @@ def revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _bring_up(connection: Connection) -> None:
+    """SQLite's lock is the transaction's own (`BEGIN IMMEDIATE`)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    found = revision(connection)
+    if found != HEAD:
+        _upgrade(connection, found)
+        _check_references(connection)
+
+
+def _check_references(connection: Connection) -> None:
+    """What the migration was trusted with, `unreferenced` as it ran."""
+    if connection.dialect.name == "sqlite":
+        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        assert not dangling, dangling
 
 
 def _upgrade(connection: Connection, found: str | None) -> None:

@@ -4,20 +4,25 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
 from chaser.clock import Clock
 from chaser.ids import InstanceId
+from chaser.jobs.notices import Notices
 from chaser.store import schema
-from chaser.store.database import Database, transact
+from chaser.store.artifacts import ArtifactTable
+from chaser.store.database import Database
 from chaser.store.engines import connect
 from chaser.store.inbox import Deliveries
 from chaser.store.instance import get_or_create
 from chaser.store.jobs import Jobs
 from chaser.store.keys import Keys
 from chaser.store.logs import Logs
+from chaser.store.notices import notices_of
 from chaser.store.reseal import reseal
+from chaser.store.retention import RetentionTables
 from chaser.store.sealing import Sealer, SealingKey
+from chaser.store.transactions import transact
+from chaser.store.uploads import UploadTable
+from chaser.store.workspaces import Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,11 @@ class Store:
     logs: Logs
     keys: Keys
     inbox: Deliveries
+    uploads: UploadTable
+    artifacts: ArtifactTable
+    retention: RetentionTables
+    workspaces: Workspaces
+    notices: Notices
 
     async def ping(self) -> None:
         """Raises `Unavailable` if the database does not answer."""
@@ -42,8 +52,10 @@ class Store:
         await self.database.close()
 
 
-def open_store(url: str, keys: Sequence[SealingKey], clock: Clock) -> Store:
+def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time: bool = False) -> Store:
     """Open the database at `url` and bring its schema up to date. Blocks; call it before the event loop has work.
+
+    `given_time` is for tests: on PostgreSQL too, what is due is told by the moments that are given, not by its clock.
 
     Raises `ConfigError` if the database is newer than this program, not Chaser's, or sealed with other keys,
     and `Unavailable` if it does not answer.
@@ -52,13 +64,12 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock) -> Store:
     engines = connect(url)
     with ExitStack() as undo:
         undo.callback(engines.dispose)
-        with engines.alone():
-            _prepare(engines.writing)
+        schema.prepare(engines)
         instance_id = transact(
             engines.writing, lambda connection: get_or_create(connection, sealer, clock.now())
         )
         undo.pop_all()
-    database = Database(engines)
+    database = Database(engines, given_time=given_time)
     return Store(
         database=database,
         sealer=sealer,
@@ -67,9 +78,9 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock) -> Store:
         logs=Logs(database),
         keys=Keys(database),
         inbox=Deliveries(database, sealer),
+        uploads=UploadTable(database),
+        artifacts=ArtifactTable(database),
+        retention=RetentionTables(database),
+        workspaces=Workspaces(database),
+        notices=notices_of(engines),
     )
-
-
-def _prepare(engine: Engine) -> None:
-    if not transact(engine, schema.current):
-        transact(engine, schema.prepare)

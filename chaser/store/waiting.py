@@ -1,104 +1,98 @@
-"""The jobs that wait: which is next, which have waited too long, and how many are ahead."""
+"""What time makes of jobs that wait: they become due, or have waited too long."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, select
 
-from chaser.ids import JobId, KeyId, WorkerId
+from chaser.ids import JobId
 from chaser.jobs.job import Status
-from chaser.jobs.ports import Claim
 from chaser.jobs.reason import Reason
-from chaser.store.history import record
-from chaser.store.job_rows import AnyRow, job_of
-from chaser.store.sealing import Sealer, Unsealable
+from chaser.store import ends, turns
+from chaser.store.columns import rule
+from chaser.store.job_rows import AnyRow, workspace_of
+from chaser.store.job_tables import AGAIN, ASLEEP, LATE
+from chaser.store.moments import NOW
 from chaser.store.tables import jobs
 
-_QUEUED = jobs.c.status == literal_column("'queued'")
-"""Written out: a partial index serves no query whose condition is a parameter."""
+BATCH = 500
+"""Jobs in one transaction, so that nobody waits long for the writer."""
 
-_DUE = and_(
-    _QUEUED,
-    jobs.c.run_at <= bindparam("now"),
-    or_(jobs.c.queue_until.is_(None), jobs.c.queue_until > bindparam("now")),
-    jobs.c.cancel_requested.is_(None),
-)
-_FIRST = (
-    select(jobs.c.id)
-    .where(_DUE, or_(jobs.c.key_id.is_(None), jobs.c.key_id.not_in(bindparam("paused", expanding=True))))
-    .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-    .scalar_subquery()
-)
-_TAKE = (
-    update(jobs)
-    .where(jobs.c.id == _FIRST)
-    .values(status=Status.STARTING.value, attempt=jobs.c.attempt + 1, worker=bindparam("worker"))
-    .returning(*jobs.c)
-)
-"""One statement, so that two workers cannot take the same row; PostgreSQL passes over what another holds."""
+LATE_MESSAGE = "No slot became free within queue_timeout_ms; raise it, or the number of concurrent runs."
+
+_asleep, _again, _late = (rule(text) for text in (ASLEEP, AGAIN, LATE))
 
 
-def claim(
-    connection: Connection, sealer: Sealer, worker: WorkerId, now: datetime, paused: frozenset[KeyId]
-) -> Claim | None:
-    while (row := _take(connection, worker, now, paused)) is not None:
-        record(connection, row.id, row.attempt, Status.STARTING, now)
-        try:
-            return Claim(job_of(row, sealer), worker)
-        except Unsealable as error:
-            # It would be the next again for ever; others wait behind it.
-            _give_up(connection, row, now, str(error))
-    return None
+class _Sweep:
+    """Finds jobs and locks them: their lines first, and then their rows, held against the same condition again."""
 
-
-def expire(connection: Connection, now: datetime) -> Sequence[JobId]:
-    late = select(jobs.c.id).where(_QUEUED, jobs.c.queue_until <= now).with_for_update(skip_locked=True)
-    message = "No slot became free within queue_timeout_ms; raise it, or the number of concurrent runs."
-    ended = connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_(late))
-        .values(
-            status=Status.FAILED.value, reason=Reason.QUEUE_TIMEOUT.value, message=message, finished_at=now
+    def __init__(self, condition: ColumnElement[bool], *order: ColumnElement[object]) -> None:
+        wanted = (
+            jobs.c.id,
+            jobs.c.attempt,
+            jobs.c.concurrency_key,
+            jobs.c.workspace_id,
+            jobs.c.workspace_mode,
         )
-        .returning(jobs.c.id, jobs.c.attempt)
-    ).all()
-    for row in ended:
-        record(connection, row.id, row.attempt, Status.FAILED, now, Reason.QUEUE_TIMEOUT, message)
-    return [JobId(row.id) for row in sorted(ended, key=lambda row: row.id)]
+        self._find = select(*wanted).where(condition).order_by(*order).limit(BATCH)
+        self._lock = (
+            select(*wanted)
+            .where(jobs.c.id.in_(bindparam("found", expanding=True)), condition)
+            .order_by(*order)
+            .with_for_update(skip_locked=True)
+        )
+
+    def rows(self, connection: Connection, now: datetime | None) -> Sequence[AnyRow]:
+        found = connection.execute(self._find, {"now": now}).all()
+        if not found:
+            return ()
+        turns.lock(connection, [line for row in found for line in _lines(row)])
+        return connection.execute(self._lock, {"now": now, "found": [row.id for row in found]}).all()
 
 
-def next_due(connection: Connection, now: datetime) -> datetime | None:
-    due = connection.execute(select(func.min(jobs.c.run_at)).where(_QUEUED, jobs.c.run_at > now)).scalar_one()
-    late = connection.execute(select(func.min(jobs.c.queue_until)).where(_QUEUED)).scalar_one()
-    return min((moment for moment in (due, late) if moment is not None), default=None)
+_overdue = and_(_late, jobs.c.queue_until <= NOW)
+_due = and_(_asleep, jobs.c.run_at <= NOW)
+_set_back = and_(_again, jobs.c.queued_at > NOW)
+"""The clock went backwards since: the end of the backoff, which was reckoned by it, may be far away."""
+
+_LATE = _Sweep(_overdue, jobs.c.queue_until, jobs.c.id)
+_DUE = _Sweep(_due, jobs.c.run_at, jobs.c.created_at, jobs.c.id)
+_SET_BACK = _Sweep(_set_back, jobs.c.queued_at, jobs.c.id)
+_NEXT = select(
+    select(func.min(jobs.c.run_at)).where(_asleep).scalar_subquery().label("due"),
+    select(func.min(jobs.c.queue_until)).where(_late).scalar_subquery().label("late"),
+    exists().where(_set_back).label("set_back"),
+    NOW.label("here"),
+)
 
 
-def position(connection: Connection, job_id: JobId, now: datetime) -> int | None:
-    own = connection.execute(
-        select(jobs.c.priority, jobs.c.created_at, jobs.c.id).where(_QUEUED, jobs.c.id == job_id)
-    ).one_or_none()
-    if own is None:
-        return None
-    older = tuple_(jobs.c.created_at, jobs.c.id) < tuple_(
-        own.created_at, own.id, types=[jobs.c.created_at.type, jobs.c.id.type]
-    )
-    ahead = or_(jobs.c.priority > own.priority, and_(jobs.c.priority == own.priority, older))
-    count = select(func.count()).select_from(jobs).where(_DUE, ahead)
-    return connection.execute(count, {"now": now}).scalar_one()
+def expire(connection: Connection, now: datetime | None, at: datetime) -> Sequence[AnyRow]:
+    """Up to `BATCH` of them; `now` is what `NOW` is bound to."""
+    rows = _LATE.rows(connection, now)
+    ends.drop(connection, rows, Status.FAILED, Reason.QUEUE_TIMEOUT, LATE_MESSAGE, at)
+    return rows
 
 
-def _take(connection: Connection, worker: WorkerId, now: datetime, paused: frozenset[KeyId]) -> AnyRow | None:
-    return connection.execute(_TAKE, {"worker": worker, "now": now, "paused": sorted(paused)}).one_or_none()
+def promote(connection: Connection, now: datetime | None) -> tuple[int, int]:
+    """How many of up to twice `BATCH` were woken, and how many of those are ready."""
+    rows = [*_DUE.rows(connection, now), *_SET_BACK.rows(connection, now)]
+    behind = {JobId(row.id): _behind(connection, row) for row in rows}
+    return len(behind), turns.wake(connection, behind)
 
 
-def _give_up(connection: Connection, row: AnyRow, now: datetime, message: str) -> None:
-    ended = {
-        "status": Status.FAILED.value,
-        "reason": Reason.INTERNAL_ERROR.value,
-        "message": message,
-        "finished_at": now,
-    }
-    connection.execute(update(jobs).where(jobs.c.id == row.id).values(ended))
-    record(connection, row.id, row.attempt, Status.FAILED, now, Reason.INTERNAL_ERROR, message)
+def next_due(connection: Connection, given: datetime | None, now: datetime) -> datetime | None:
+    """By the clock of whoever asks, whose `now` it is; `given` is what `NOW` is bound to."""
+    row = connection.execute(_NEXT, {"now": given}).one()
+    if row.set_back:
+        return now
+    first = min((moment for moment in (row.due, row.late) if moment is not None), default=None)
+    return None if first is None else now + (first - row.here)
+
+
+def _behind(connection: Connection, row: AnyRow) -> int:
+    """A job that was live before has kept its turns."""
+    return 0 if row.attempt else turns.take(connection, row.id, _lines(row))
+
+
+def _lines(row: AnyRow) -> Sequence[turns.Line]:
+    return turns.lines_of(row.concurrency_key, workspace_of(row))

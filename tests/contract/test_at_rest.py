@@ -13,6 +13,7 @@ from chaser.clock import ManualClock
 from chaser.errors import ConfigError
 from chaser.ids import JobId
 from chaser.jobs.job import Status
+from chaser.jobs.ports import Full
 from chaser.jobs.reason import Reason
 from chaser.store.sealing import ID_SLICE, SealingKey, Unsealable, generate
 from chaser.store.store import Store, open_store
@@ -144,7 +145,7 @@ async def test_a_job_that_cannot_be_opened_fails_and_does_not_stop_the_queue(sto
     broken = await enqueued(store.jobs, priority=1)
     await _copy_secrets(store, good.id, broken.id)
 
-    claim = await store.jobs.claim(WORKER, START, frozenset())
+    claim = await store.jobs.claim(WORKER, START, Full())
 
     assert claim is not None
     assert claim.job.id == good.id

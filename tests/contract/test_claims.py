@@ -10,10 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from chaser.errors import Unavailable
 from chaser.ids import KeyId
 from chaser.jobs.job import Status, Verdict
-from chaser.jobs.ports import Claim, Fence, Frame, Stream
+from chaser.jobs.logs import Frame, Stream
+from chaser.jobs.ports import Claim, Fence, Full, Progress
 from chaser.jobs.reason import Reason
 from chaser.store.store import Store
-from tests.rows import LATER_WORKER, START, WORKER, claimed, enqueued, sandbox_of
+from tests.rows import LATER_WORKER, START, TERMS, WORKER, claimed, enqueued, sandbox_of
 
 SECOND = timedelta(seconds=1)
 SUCCESS = Verdict(Status.SUCCEEDED, None, None, {"exit_code": 0})
@@ -31,7 +32,7 @@ async def test_a_claim_takes_the_job_and_counts_the_attempt(store: Store) -> Non
 
 
 async def test_nothing_waiting_is_no_claim(store: Store) -> None:
-    assert await store.jobs.claim(WORKER, START, frozenset()) is None
+    assert await store.jobs.claim(WORKER, START, Full()) is None
 
 
 async def test_the_highest_priority_goes_first_and_then_the_oldest(store: Store) -> None:
@@ -47,23 +48,24 @@ async def test_the_highest_priority_goes_first_and_then_the_oldest(store: Store)
 async def test_a_job_that_is_not_due_is_not_claimed(store: Store) -> None:
     await enqueued(store.jobs, run_at=START + SECOND)
 
-    assert await store.jobs.claim(WORKER, START, frozenset()) is None
-    assert await store.jobs.claim(WORKER, START + SECOND, frozenset()) is not None
+    assert await store.jobs.claim(WORKER, START, Full()) is None
+    assert await store.jobs.promote(START + SECOND) == 1
+    assert await store.jobs.claim(WORKER, START + SECOND, Full()) is not None
 
 
 async def test_a_job_whose_wait_is_over_is_not_claimed(store: Store) -> None:
     await enqueued(store.jobs, queue_until=START + SECOND)
 
-    assert await store.jobs.claim(WORKER, START + SECOND, frozenset()) is None
+    assert await store.jobs.claim(WORKER, START + SECOND, Full()) is None
 
 
 async def test_jobs_of_paused_keys_are_passed_over(store: Store) -> None:
     await enqueued(store.jobs, key_id=KeyId("key_busy"))
     other = await enqueued(store.jobs, START + SECOND, key_id=KeyId("key_free"))
     own = await enqueued(store.jobs, START + 2 * SECOND)
-    paused = frozenset({KeyId("key_busy"), KeyId("key_unknown")})
+    full = Full(keys=frozenset({KeyId("key_busy"), KeyId("key_unknown")}))
 
-    claims = [await store.jobs.claim(WORKER, START + 2 * SECOND, paused) for _ in range(3)]
+    claims = [await store.jobs.claim(WORKER, START + 2 * SECOND, full) for _ in range(3)]
 
     assert [claim and claim.job.id for claim in claims] == [other.id, own.id, None]
 
@@ -71,7 +73,7 @@ async def test_jobs_of_paused_keys_are_passed_over(store: Store) -> None:
 async def test_twenty_claims_at_once_take_twenty_jobs(store: Store) -> None:
     jobs = {(await enqueued(store.jobs)).id for _ in range(20)}
 
-    claims = await asyncio.gather(*(store.jobs.claim(WORKER, START, frozenset()) for _ in range(25)))
+    claims = await asyncio.gather(*(store.jobs.claim(WORKER, START, Full()) for _ in range(25)))
 
     taken = [claim.job.id for claim in claims if claim is not None]
     assert len(taken) == 20
@@ -84,7 +86,7 @@ async def test_a_run_writes_its_whole_history(store: Store) -> None:
     sandbox = sandbox_of(claim)
 
     assert await store.jobs.name_sandbox(claim, sandbox) is Fence.HELD
-    assert await store.jobs.hand_over(claim, START + 2 * SECOND) is Fence.HELD
+    assert await store.jobs.hand_over(claim, TERMS, START + 2 * SECOND) is Fence.HELD
     assert await store.jobs.begin(claim, START + 3 * SECOND) is Fence.HELD
     verdict = Verdict(Status.FAILED, Reason.NONZERO_EXIT, "It ended with exit status 3.", {"exit_code": 3})
     assert await store.jobs.finish(claim, verdict, START + 4 * SECOND) is Fence.HELD
@@ -119,7 +121,7 @@ async def test_a_job_put_back_holds_nothing_and_is_claimed_again(store: Store) -
     first = await claimed(store.jobs)
     sandbox = sandbox_of(first)
     await store.jobs.name_sandbox(first, sandbox)
-    await store.jobs.hand_over(first, START)
+    await store.jobs.hand_over(first, TERMS, START)
 
     fence = await store.jobs.requeue(
         first, Reason.ENGINE_UNAVAILABLE, "It is down.", START + 5 * SECOND, START + SECOND
@@ -138,6 +140,7 @@ async def test_a_job_put_back_holds_nothing_and_is_claimed_again(store: Store) -
         "It is down.",
     )
     await store.jobs.sandbox_gone(sandbox.id, START)
+    assert await store.jobs.promote(START + 5 * SECOND) == 1
     again = await claimed(store.jobs, START + 5 * SECOND)
     assert again.attempt == 2
     assert await store.jobs.name_sandbox(again, sandbox_of(again)) is Fence.HELD
@@ -182,11 +185,13 @@ async def test_a_second_sandbox_waits_until_the_first_is_gone(store: Store) -> N
 Write = Callable[[Store, Claim], Awaitable[Fence]]
 WRITES: dict[str, Write] = {
     "name_sandbox": lambda store, claim: store.jobs.name_sandbox(claim, sandbox_of(claim)),
-    "hand_over": lambda store, claim: store.jobs.hand_over(claim, START),
+    "hand_over": lambda store, claim: store.jobs.hand_over(claim, TERMS, START),
     "begin": lambda store, claim: store.jobs.begin(claim, START),
     "finish": lambda store, claim: store.jobs.finish(claim, SUCCESS, START),
     "requeue": lambda store, claim: store.jobs.requeue(claim, Reason.HOST_LOST, "It went.", START, START),
-    "append": lambda store, claim: store.logs.append(claim, [Frame(1, Stream.OUTPUT, START, b"late")]),
+    "append": lambda store, claim: store.logs.append(
+        claim, [Frame(1, Stream.OUTPUT, START, b"late")], Progress(seq=1)
+    ),
 }
 
 
@@ -213,7 +218,7 @@ async def test_nothing_is_written_after_the_end(store: Store, write: Write) -> N
     assert await _everything(store, claim) == before
 
 
-@pytest.mark.parametrize("write", ["name_sandbox", "hand_over", "begin", "requeue"])
+@pytest.mark.parametrize("write", ["name_sandbox", "hand_over", "requeue"])
 async def test_what_belongs_to_the_start_is_too_late_once_it_runs(store: Store, write: str) -> None:
     await enqueued(store.jobs)
     claim = await claimed(store.jobs)
@@ -243,5 +248,16 @@ async def _everything(store: Store, claim: Claim) -> tuple[object, ...]:
         await store.jobs.get(job_id),
         await store.jobs.events(job_id),
         await store.logs.read(job_id, 0, 1 << 20),
-        await store.jobs.sandboxes_left(LATER_WORKER, "engine-a"),
+        await store.jobs.sandboxes_left("engine-a", START + SECOND),
     )
+
+
+async def test_where_every_slot_is_taken_only_what_needs_no_sandbox_is_claimed(store: Store) -> None:
+    await enqueued(store.jobs, profile="default", priority=100)
+    small = await enqueued(store.jobs, START + timedelta(seconds=1))
+
+    claim = await store.jobs.claim(WORKER, START + timedelta(seconds=2), Full(slots=True))
+
+    assert claim is not None
+    assert claim.job.id == small.id
+    assert await store.jobs.claim(WORKER, START + timedelta(seconds=2), Full(slots=True)) is None

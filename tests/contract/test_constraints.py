@@ -11,11 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from chaser.jobs.job import TRANSITIONS, Status
 from chaser.jobs.reason import Reason
-from chaser.store.database import transact
 from chaser.store.engines import connect
+from chaser.store.job_tables import transition_check
 from chaser.store.schema import prepare
 from chaser.store.store import Store
-from chaser.store.tables import jobs, metadata, sandboxes, transition_check, transitions
+from chaser.store.tables import jobs, metadata, sandboxes, transitions
+from chaser.store.transactions import transact
 from tests.rows import START, claimed, enqueued, sandbox_of
 
 STATES_PAGE = Path(__file__).parents[2] / "docs" / "states.md"
@@ -114,7 +115,7 @@ def test_migrations_make_what_the_models_say(empty_url: str, other_empty_url: st
     """Two databases, one made by each, are looked at through the database's own eyes, CHECKs included."""
     migrated, modelled = connect(empty_url), connect(other_empty_url)
     try:
-        transact(migrated.writing, prepare)
+        prepare(migrated)
         transact(modelled.writing, metadata.create_all)
 
         assert _shape(migrated.writing) == _shape(modelled.writing)
@@ -129,7 +130,7 @@ def test_alembic_finds_nothing_to_migrate(empty_url: str) -> None:
 
     engines = connect(empty_url)
     try:
-        transact(engines.writing, prepare)
+        prepare(engines)
         with engines.writing.begin() as connection:
             differences = compare_metadata(MigrationContext.configure(connection), metadata)
     finally:

@@ -6,13 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from chaser.clock import ManualClock
-from chaser.ids import JobId, KeyId, SandboxId
+from chaser.ids import JobId, KeyId
 from chaser.jobs.job import NO_SECRETS, Status, Verdict
-from chaser.jobs.ports import Conflict, Created, Fence, JobFilter, Replayed
+from chaser.jobs.ports import Conflict, Created, JobFilter, Replayed
 from chaser.jobs.reason import Reason
 from chaser.store.store import Store
-from tests.rows import LATER_WORKER, SECRETS, START, WORKER, claimed, enqueued, new_job, sandbox_of
+from tests.rows import SECRETS, START, claimed, enqueued, new_job
 
 SECOND = timedelta(seconds=1)
 SUCCESS = Verdict(Status.SUCCEEDED, None, None, {"exit_code": 0})
@@ -39,7 +38,7 @@ async def test_a_job_is_read_as_it_was_written(store: Store) -> None:
     assert job is not None
     assert (job.status, job.attempt, job.reason, job.result) == (Status.QUEUED, 0, None, None)
     assert (job.input, job.secrets, job.priority) == (new.input, SECRETS, -100)
-    assert (job.created_at, job.run_at, job.queue_until) == (new.created_at, new.run_at, new.queue_until)
+    assert (job.created_at, job.run_at, job.queue_until) == (new.created_at, new.created_at, new.queue_until)
     assert (job.key_id, job.idempotency_key, job.origin) == (new.key_id, "once", new.origin)
 
 
@@ -207,51 +206,18 @@ async def test_counts_are_of_jobs_that_have_not_ended(store: Store) -> None:
     assert await store.jobs.counts() == {Status.QUEUED: 2, Status.STARTING: 0, Status.RUNNING: 1}
 
 
-async def test_the_position_counts_due_jobs_that_go_first(store: Store, clock: ManualClock) -> None:
+async def test_the_position_counts_ready_jobs_that_go_first(store: Store) -> None:
     first = await enqueued(store.jobs)
     urgent = await enqueued(store.jobs, START + SECOND, priority=5)
     later = await enqueued(store.jobs, run_at=START + timedelta(hours=1), priority=9)
     last = await enqueued(store.jobs, START + 2 * SECOND)
-    clock.advance(timedelta(minutes=1))
 
     positions = {job.id: await store.jobs.position(job.id) for job in (first, urgent, later, last)}
 
-    assert positions == {urgent.id: 0, first.id: 1, last.id: 2, later.id: 0}
-    await claimed(store.jobs, clock.now())
+    assert positions == {urgent.id: 0, first.id: 1, last.id: 2, later.id: None}
+    await claimed(store.jobs, START + 2 * SECOND)
     assert await store.jobs.position(urgent.id) is None
     assert await store.jobs.position(last.id) == 1
-
-
-async def test_what_is_left_by_an_earlier_start_is_found_by_engine(store: Store) -> None:
-    for n in range(4):
-        await enqueued(store.jobs, START + n * SECOND)
-    unnamed, here, elsewhere, ended = [await claimed(store.jobs, START + 9 * SECOND) for _ in range(4)]
-    for claim, engine in ((here, "engine-a"), (elsewhere, "engine-b"), (ended, "engine-a")):
-        assert await store.jobs.name_sandbox(claim, sandbox_of(claim, engine_id=engine)) is Fence.HELD
-    await store.jobs.finish(ended, SUCCESS, START)
-
-    left = await store.jobs.left_behind(LATER_WORKER, "engine-a")
-    assert [job.id for job in left] == [unnamed.job.id, here.job.id]
-    assert await store.jobs.left_behind(WORKER, "engine-a") == []
-    sandboxes = await store.jobs.sandboxes_left(LATER_WORKER, "engine-a")
-    assert {row.job_id for row in sandboxes} == {here.job.id, ended.job.id}
-    assert await store.jobs.sandboxes_left(WORKER, "engine-a") == []
-
-
-async def test_a_sandbox_that_is_gone_is_left_no_more(store: Store) -> None:
-    await enqueued(store.jobs)
-    claim = await claimed(store.jobs)
-    row = sandbox_of(claim)
-    await store.jobs.name_sandbox(claim, row)
-    assert await store.jobs.sandboxes_left(LATER_WORKER, row.engine_id) == [row]
-
-    assert await store.jobs.sandboxes_living([row.id, SandboxId("sbx_of_nobody")]) == {row.id}
-
-    await store.jobs.sandbox_gone(row.id, START)
-    await store.jobs.sandbox_gone(row.id, START + SECOND)
-
-    assert await store.jobs.sandboxes_living([row.id]) == frozenset()
-    assert await store.jobs.sandboxes_left(LATER_WORKER, row.engine_id) == []
 
 
 async def test_text_that_no_database_can_hold_is_mended_where_people_wrote_it(store: Store) -> None:
@@ -273,7 +239,7 @@ async def test_a_job_without_secrets_seals_nothing(store: Store) -> None:
 
 async def test_a_time_without_a_zone_is_a_defect(store: Store) -> None:
     with pytest.raises(Exception, match="without a zone"):
-        await store.jobs.enqueue(new_job(run_at=START.replace(tzinfo=None)))
+        await store.jobs.enqueue(new_job(queue_until=START.replace(tzinfo=None)))
 
 
 async def test_a_verdict_that_is_no_end_is_refused_by_the_database(store: Store) -> None:

@@ -32,6 +32,7 @@ async def test_a_key_is_read_as_it_was_written(store: Store) -> None:
         max_running=2,
         own_jobs=True,
         expires_at=START + SECOND,
+        workspace_prefix="team-",
     )
     none_allowed = replace(new_key("none", 2), profiles=frozenset[str](), scopes=frozenset[Scope]())
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from chaser.ids import JobId
-from chaser.jobs.ports import Fence, Frame, Stream
+from chaser.jobs.logs import Frame, Stream
+from chaser.jobs.ports import Fence, Progress
 from chaser.store.store import Store
 from tests.rows import START, claimed, enqueued
 
@@ -27,7 +27,7 @@ async def written(store: Store, *batches: list[Frame]) -> JobId:
     await enqueued(store.jobs)
     claim = await claimed(store.jobs)
     for batch in batches:
-        assert await store.logs.append(claim, batch) is Fence.HELD
+        assert await store.logs.append(claim, batch, Progress()) is Fence.HELD
     return claim.job.id
 
 
@@ -46,7 +46,7 @@ async def test_a_job_without_output_has_no_frames(store: Store) -> None:
     job_id = await written(store, [])
 
     assert await store.logs.read(job_id, 0, 100) == []
-    assert await store.logs.ends(job_id, 100) == ([], [])
+    assert await store.logs.ends(job_id, 100, 1) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_many_small_frames_are_read_in_order(store: Store) -> None:
     job_id = await written(store, frames(*[1] * 700))
 
     assert seqs(await store.logs.read(job_id, 0, 1 << 20)) == list(range(1, 701))
-    head, tail = await store.logs.ends(job_id, 300)
+    head, tail = await store.logs.ends(job_id, 300, 1)
     assert seqs(head) == list(range(1, 301))
     assert seqs(tail) == list(range(401, 701))
 
@@ -85,7 +85,7 @@ async def test_the_ends_cover_their_halves_and_share_no_frame(
 ) -> None:
     job_id = await written(store, frames(10, 10, 10, 10, 10))
 
-    first, last = await store.logs.ends(job_id, half)
+    first, last = await store.logs.ends(job_id, half, 1)
 
     assert (seqs(first), seqs(last)) == (head, tail)
 
@@ -93,12 +93,23 @@ async def test_the_ends_cover_their_halves_and_share_no_frame(
 async def test_a_batch_with_a_number_that_is_taken_is_written_not_at_all(store: Store) -> None:
     await enqueued(store.jobs)
     claim = await claimed(store.jobs)
-    await store.logs.append(claim, frames(1, 1))
+    await store.logs.append(claim, frames(1, 1), Progress())
 
-    with pytest.raises(IntegrityError):
-        await store.logs.append(claim, frames(5, 5, 5, first=2)[::-1])
+    with pytest.raises(ValueError, match="other frames"):
+        await store.logs.append(claim, frames(5, 5, 5, first=2)[::-1], Progress())
 
     assert seqs(await store.logs.read(claim.job.id, 0, 100)) == [1, 2]
+
+
+async def test_a_batch_may_be_written_again_by_who_did_not_hear_that_it_was(store: Store) -> None:
+    await enqueued(store.jobs)
+    claim = await claimed(store.jobs)
+    batch = frames(3, 5)
+
+    for _ in range(2):
+        assert await store.logs.append(claim, batch, Progress(seq=2)) is Fence.HELD
+
+    assert await store.logs.read(claim.job.id, 0, 100) == batch
 
 
 async def test_the_logs_of_two_jobs_are_apart(store: Store) -> None:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, make_url, text
 
 from chaser.clock import ManualClock
 from chaser.errors import ConfigError
-from chaser.store.database import transact
 from chaser.store.engines import connect, sqlite_url
 from chaser.store.schema import HEAD, revision
 from chaser.store.sealing import SealingKey, Unsealable, generate
 from chaser.store.store import Store, open_store
+from chaser.store.transactions import transact
 
 OPEN_AND_TELL = """\
 import asyncio, sys
