@@ -1,7 +1,8 @@
 """Engines to test on: the shipped fake, and real Docker with an instance id of each test's own, swept at its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import secrets
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -10,8 +11,10 @@ from typing import Any
 
 from chaser.clock import SystemClock
 from chaser.ids import InstanceId, SandboxId, new_id, new_sandbox_id
-from chaser.jobs.ports import Fence, Frame, Stream
-from chaser.sandboxes.ending import Ending, NotBegun
+from chaser.jobs.logs import Frame, Stream
+from chaser.jobs.ports import Fence, Progress
+from chaser.sandboxes.deadlines import Deadlines
+from chaser.sandboxes.ending import Ending, NotBegun, StepRun
 from chaser.sandboxes.engine import (
     STDERR,
     STDOUT,
@@ -23,9 +26,9 @@ from chaser.sandboxes.engine import (
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.sandboxes.engines.fake import FakeEngine
 from chaser.sandboxes.hardening import options
-from chaser.sandboxes.launcher import Deadlines, Launcher, Prepared
-from chaser.sandboxes.output import Output, OutputLimits
-from chaser.sandboxes.spec import Isolation, Launch, Limits, Network, SandboxSpec, Step, Streams
+from chaser.sandboxes.launcher import Launcher, Prepared
+from chaser.sandboxes.output import NOTHING, Append, Output, OutputLimits
+from chaser.sandboxes.spec import Isolation, Launch, Limits, Network, SandboxSpec, Step, Streams, Terms
 from chaser.sandboxes.stop import Stop
 from chaser.sandboxes.traffic import Traffic
 from tests.images import docker, small_image
@@ -73,8 +76,16 @@ class Outcome:
     """One run: how it ended, and what was stored of it."""
 
     ending: Ending | NotBegun
+    """Without its steps, which follow."""
     frames: Sequence[Frame]
     begun: int
+    steps: tuple[StepRun, ...] = ()
+
+    def end(self, ending: Ending | NotBegun) -> None:
+        if isinstance(ending, NotBegun):
+            self.ending = ending
+        else:
+            self.ending, self.steps = replace(ending, steps=()), ending.steps
 
     def text(self, stream: Stream = Stream.OUTPUT) -> bytes:
         return b"".join(frame.data for frame in self.frames if frame.stream is stream)
@@ -88,17 +99,25 @@ class Site:
     instance: InstanceId
     image: Image
     spool: Path
+    reference: str = REFERENCE
+    """The image's name."""
 
-    async def options(self, *command: str, image: Image | None = None) -> ContainerOptions:
+    async def options(
+        self,
+        *command: str,
+        image: Image | None = None,
+        spec: SandboxSpec = SPEC,
+        sandbox: SandboxId | None = None,
+    ) -> ContainerOptions:
         """A container as Chaser makes them; `command` takes the boot script's place."""
-        sandbox = new_sandbox_id(SystemClock().now())
         whole = options(
-            SPEC,
-            sandbox=sandbox,
+            spec,
+            sandbox=sandbox or new_sandbox_id(SystemClock().now()),
             instance=self.instance,
             image=image or self.image,
             engine=await self.engine.info(),
             network="none",
+            volumes={},
             log_max_bytes=LOG_BYTES,
         )
         return replace(whole, command=command) if command else whole
@@ -111,10 +130,22 @@ class Site:
         await self.engine.start_container(container)
         return container, ear
 
+    async def started_with(
+        self, volumes: Mapping[str, str], *command: str, spec: SandboxSpec, sandbox: SandboxId
+    ) -> tuple[ContainerId, Ear]:
+        """The same with volumes, for a sandbox that has its name already."""
+        options = await self.options(*command, spec=spec, sandbox=sandbox)
+        container = await self.engine.create(replace(options, volumes=volumes))
+        ear = Ear()
+        await self.engine.attach(container, ear)
+        await self.engine.start_container(container)
+        return container, ear
+
     def launcher(self, deadlines: Deadlines | None = None) -> Launcher:
         return Launcher(
             self.engine,
             self.instance,
+            clock=SystemClock(),
             traffic=Traffic(),
             max_starting=4,
             deadlines=deadlines or Deadlines(),
@@ -125,7 +156,7 @@ class Site:
         self, spec: SandboxSpec = SPEC, image: Image | None = None, deadlines: Deadlines | None = None
     ) -> Prepared:
         sandbox: SandboxId = new_sandbox_id(SystemClock().now())
-        return await self.launcher(deadlines).prepare(sandbox, spec, image or self.image, "none")
+        return await self.launcher(deadlines).prepare(sandbox, spec, image or self.image, "none", {})
 
     async def run(
         self,
@@ -160,7 +191,7 @@ class Site:
         outcome = Outcome(NotBegun(""), [], 0)
         frames: list[Frame] = []
 
-        async def append(more: Sequence[Frame]) -> Fence:
+        async def append(more: Sequence[Frame], progress: Progress) -> Fence:
             frames.extend(more)
             if heard is not None:
                 heard(b"".join(frame.data for frame in more))
@@ -172,9 +203,10 @@ class Site:
                 begun()
 
         stop = stop or Stop()
-        output = recording(append, self.spool, launch)
+        terms = launch.terms(secrets.token_hex(16))
+        output = recording(append, self.spool, terms)
         try:
-            outcome.ending = await self.launcher(deadlines).run(prepared, launch, output, stop, began)
+            outcome.end(await self.launcher(deadlines).run(prepared, launch, terms, output, stop, began))
             await output.close()
         finally:
             output.abandon()
@@ -192,21 +224,22 @@ def script(command: str, *, streams: Streams = Streams.MERGED, seconds: float = 
     return Launch((Step(command, **step),), timedelta(seconds=seconds), streams)
 
 
-def recording(append: Callable[[Sequence[Frame]], Awaitable[Fence]], spool: Path, launch: Launch) -> Output:
+def recording(append: Append, spool: Path, terms: Terms, start: Progress = NOTHING) -> Output:
     return Output(
         OutputLimits(),
-        launch.masked,
+        terms.masked,
         SystemClock(),
         append,
         spool,
+        start=start,
         on_flood=lambda: None,
         on_lost=lambda: None,
     )
 
 
 @asynccontextmanager
-async def fake_site(spool: Path) -> AsyncGenerator[Site]:
-    engine = FakeEngine({REFERENCE: IMAGE})
+async def fake_site(spool: Path, shell: str = "/bin/sh") -> AsyncGenerator[Site]:
+    engine = FakeEngine({REFERENCE: IMAGE}, shell=shell)
     try:
         yield Site(engine, _instance(), IMAGE, spool)
     finally:
@@ -228,6 +261,9 @@ async def docker_site(spool: Path) -> AsyncGenerator[Site]:
         left = docker("ps", "--all", "--quiet", "--filter", f"label=chaser.instance={instance}").split()
         if left:
             docker("rm", "--force", "--volumes", *left)
+        volumes = docker("volume", "ls", "--quiet", "--filter", f"label=chaser.instance={instance}").split()
+        if volumes:
+            docker("volume", "rm", *volumes)
 
 
 def _instance() -> InstanceId:

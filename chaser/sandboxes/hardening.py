@@ -1,5 +1,6 @@
 """From a sandbox's spec to what the engine is told. Pure; the reasons for each choice are in `docs/security.md`."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from chaser.ids import InstanceId, SandboxId
@@ -42,23 +43,26 @@ def options(
     image: Image,
     engine: EngineInfo,
     network: str,
+    volumes: Mapping[str, str],
     log_max_bytes: int,
 ) -> ContainerOptions:
-    """The container that `spec` describes. `network` is the engine's name for the spec's network."""
+    """The container that `spec` describes. `network` is the engine's name for the spec's network; `volumes` are those
+    that it is to have, by the path at which each is mounted."""
     strict = spec.isolation is Isolation.STRICT
     limits = spec.limits
     ceiling = engine.nofile_ceiling or limits.nofile
+    # A volume of the image is writable even on a read-only root: cover it.
+    covered = sorted(image.volumes - set(volumes))
     return ContainerOptions(
         name=container_name(sandbox),
         image_id=image.id,
         command=COMMAND,
         labels={INSTANCE: instance, SANDBOX: sandbox},
         user=NOBODY if strict else spec.user,
-        # A volume of the image is writable even on a read-only root: cover it.
         working_dir=None,
         network=network,
         read_only=strict,
-        tmpfs=dict.fromkeys((*STRICT_WRITABLE, *sorted(image.volumes)), STRICT_TMPFS) if strict else {},
+        tmpfs=dict.fromkeys((*STRICT_WRITABLE, *covered), STRICT_TMPFS) if strict else {},
         cap_add=CAPABILITIES[spec.isolation],
         no_new_privileges=spec.isolation is not Isolation.SUDO,
         memory_bytes=limits.memory_bytes,
@@ -69,4 +73,5 @@ def options(
         log_max_bytes=log_max_bytes,
         runtime=spec.runtime,
         environment={"HOME": "/tmp"} if strict else {},  # noqa: S108
+        volumes=dict(volumes),
     )

@@ -1,9 +1,11 @@
 """One engine, and all that a launch needs of it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chaser.ids import SandboxId
 from chaser.sandboxes.disk_watch import watch_disk
 from chaser.sandboxes.engine import ContainerId, Engine
 from chaser.sandboxes.images import ImageSource
@@ -19,11 +21,25 @@ class Networks(Protocol):
         ...
 
 
+class Volumes(Protocol):
+    async def ready(self, sandbox: SandboxId, spec: SandboxSpec) -> Mapping[str, str]:
+        """The volumes that the sandbox is to have, made, by the path at which they are mounted.
+
+        Raises `Refused` with `workspace_not_found`, `workspace_unavailable` or `quota_exceeded`.
+        """
+        ...
+
+    def watch(self, sandbox: SandboxId, spec: SandboxSpec, stop: Stop) -> "asyncio.Task[None] | None":
+        """A watch over what its volume may hold, to be cancelled at the end; none where nothing is to be watched."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     engine: Engine
     images: ImageSource
     networks: Networks
+    volumes: Volumes
     launcher: Launcher
     removals: Removals
     disk_interval: float
@@ -32,10 +48,16 @@ class Host:
     async def engine_id(self) -> str:
         return (await self.engine.info()).id
 
-    def disk_watch(
+    def watches(
+        self, sandbox: SandboxId, container: ContainerId, spec: SandboxSpec, stop: Stop
+    ) -> "Sequence[asyncio.Task[None]]":
+        """What looks after the sandbox's limits that no engine holds, to be cancelled at its end."""
+        found = [self._disk_watch(container, spec, stop), self.volumes.watch(sandbox, spec, stop)]
+        return [watch for watch in found if watch is not None]
+
+    def _disk_watch(
         self, container: ContainerId, spec: SandboxSpec, stop: Stop
     ) -> "asyncio.Task[None] | None":
-        """A watch over the sandbox's writable layer, to be cancelled at its end; none where nothing is to be watched."""
         limit = spec.limits.disk_bytes
         if limit is None:
             return None

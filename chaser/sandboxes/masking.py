@@ -9,59 +9,83 @@ it slow by many or by long secrets.
 import base64
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 import ahocorasick
 
-MASK = "***"
+MASK = b"***"
 SHORTEST = 4
 PIECE = 512
 """Bytes. A longer needle is looked for in pieces of this length, which bounds what has to be held back."""
 
 
-class Masker:
-    """One stream. `feed` returns what may be shown now; what could be the beginning of a secret is held back."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What may be seen in place of the next `raw` bytes of the stream. A mask is one by itself, and never cut."""
 
-    def __init__(self, values: Iterable[str]) -> None:
+    data: bytes
+    raw: int
+    masked: bool = False
+
+
+class Masker:
+    """One stream. `feed` returns what may be shown now; what could be the beginning of a secret is held back.
+
+    What was returned and `covered` are all of its state: another masker that gets the stream from there on, and the
+    count, shows the same.
+    """
+
+    def __init__(self, values: Iterable[str], covered: int = 0) -> None:
         needles = {piece for value in values for form in _forms(value) for piece in _pieces(form)}
         self._longest = max(map(len, needles), default=0)
         self._held = b""
-        self._covered = 0
-        """How many bytes of `_held` belong to a run of secrets whose mask has been shown already."""
+        self._covered = covered
         self._automaton = ahocorasick.Automaton()
         for needle in needles:
             self._automaton.add_word(needle.decode("latin-1"), len(needle))
         self._automaton.make_automaton()
 
-    def feed(self, data: bytes) -> bytes:
+    @property
+    def held(self) -> int:
+        """How many bytes are held back."""
+        return len(self._held)
+
+    @property
+    def covered(self) -> int:
+        """How many of the bytes that follow belong to a run of secrets whose mask has been shown already."""
+        return self._covered
+
+    def feed(self, data: bytes) -> list[Shown]:
         if not self._longest:
-            return data
+            return [Shown(data, len(data))]
         text = (self._held + data).decode("latin-1")
         border = self._border(text)
         shown, self._covered = self._masked(text, border)
         self._held = text[border:].encode("latin-1")
         return shown
 
-    def finish(self) -> bytes:
+    def finish(self) -> list[Shown]:
         """The stream has ended: what was held back."""
         text, self._held = self._held.decode("latin-1"), b""
-        if not text:
-            return b""
-        shown, self._covered = self._masked(text, len(text))
+        shown = self._masked(text, len(text))[0] if text else []
+        self._covered = 0
         return shown
 
-    def _masked(self, text: str, border: int) -> tuple[bytes, int]:
+    def _masked(self, text: str, border: int) -> tuple[list[Shown], int]:
         """`text` up to `border` with its secrets masked, and how far beyond it the last mask reaches: a run of
         secrets that overlap may go on without end, so it is not waited for."""
-        parts: list[str] = []
+        shown: list[Shown] = []
         at = 0
         for start, end in self._found(text):
             if start >= border and start > 0:
                 break
-            parts += [text[at:start], "" if start == 0 and self._covered else MASK]
+            _plain(shown, text[at:start])
+            goes_on = start == 0 and self._covered
+            shown.append(Shown(b"" if goes_on else MASK, min(end, border) - start, masked=True))
             at = end
-        parts.append(text[at:border])
-        return "".join(parts).encode("latin-1"), max(0, at - border)
+        _plain(shown, text[at:border])
+        return shown, max(0, at - border)
 
     def _found(self, text: str) -> Sequence[tuple[int, int]]:
         """Where secrets are, as (start, end), overlapping ones merged."""
@@ -83,6 +107,11 @@ class Masker:
             if self._automaton.longest_prefix(tail) == len(tail):
                 return at
         return len(text)
+
+
+def _plain(shown: list[Shown], text: str) -> None:
+    if text:
+        shown.append(Shown(text.encode("latin-1"), len(text)))
 
 
 def _pieces(form: bytes) -> Iterable[bytes]:

@@ -26,6 +26,11 @@ class Stop:
         if not self._requested.done():
             self._requested.set_result(Stopped(reason, message))
 
+    def check(self) -> None:
+        """Raises `StopRequested` if the run is to end."""
+        if self._requested.done():
+            raise StopRequested(self._requested.result())
+
     async def guard(self, work: Awaitable[T]) -> T:
         """`work`, unless the stop comes first: then `work` is cancelled and `StopRequested` raised."""
         task = asyncio.ensure_future(work)

@@ -7,6 +7,7 @@ import threading
 import warnings
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,10 @@ PIECE = 16 * 1024
 WAITS = ("/bin/sh", "-c", "read -r _; exit 3")
 
 
-async def read_log(engine: Engine, container: ContainerId, **skip: int) -> dict[int, bytes]:
-    """All of the log, from offsets `out` and `err`."""
+async def read_log(engine: Engine, container: ContainerId) -> dict[int, bytes]:
+    """All of the log, by pipe."""
     read = {STDOUT: b"", STDERR: b""}
-    offsets = {STDOUT: skip.get("out", 0), STDERR: skip.get("err", 0)}
-    async with aclosing(engine.log(container, offsets)) as chunks:
+    async with aclosing(engine.log(container)) as chunks:
         async for chunk in chunks:
             read[chunk.pipe] += chunk.data
     return read
@@ -189,7 +189,7 @@ async def test_nothing_is_remembered_of_what_is_gone(site: Site) -> None:
 LENGTHS = (0, 1, PIECE - 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE - 1, 2 * PIECE, 3 * PIECE + 5, 100_000, 3)
 
 
-async def test_the_log_is_what_the_attachment_gave_from_any_offset(site: Site) -> None:
+async def test_the_log_is_what_the_attachment_gave(site: Site) -> None:
     """Random bytes in lines of lengths about the log driver's border, 300 KB in all, on both pipes."""
     noise = random.Random(2)
     lines = [noise.randbytes(length).replace(b"\n", b"\r") for length in LENGTHS]
@@ -204,10 +204,21 @@ async def test_the_log_is_what_the_attachment_gave_from_any_offset(site: Site) -
 
     assert bytes(ear.heard[STDOUT]) == data
     assert bytes(ear.heard[STDERR]) == data
-    for offset in (0, 1, PIECE, PIECE + 1, 5 * PIECE, len(data) - 1, len(data), noise.randrange(len(data))):
-        read = await read_log(site.engine, container, out=offset, err=len(data) - offset)
-        assert read[STDOUT] == data[offset:]
-        assert read[STDERR] == data[len(data) - offset :]
+    assert await read_log(site.engine, container) == {STDOUT: data, STDERR: data}
+
+
+async def test_the_log_tells_when_it_was_printed(site: Site) -> None:
+    before = datetime.now(UTC)
+    container, _ = await site.started("/bin/sh", "-c", "echo one; sleep 0.2; echo two")
+    await site.engine.exited(container)
+    after = datetime.now(UTC)
+
+    async with aclosing(site.engine.log(container)) as chunks:
+        one, two = [chunk async for chunk in chunks]
+
+    assert (one.data, two.data) == (b"one\n", b"two\n")
+    assert before <= one.at <= two.at <= after
+    assert two.at - one.at >= timedelta(seconds=0.15)
 
 
 async def test_a_log_is_followed_while_its_sandbox_runs(site: Site) -> None:
@@ -216,7 +227,7 @@ async def test_a_log_is_followed_while_its_sandbox_runs(site: Site) -> None:
     await site.engine.start_container(container)
     read = b""
 
-    async with aclosing(site.engine.log(container, {})) as chunks:
+    async with aclosing(site.engine.log(container)) as chunks:
         async for chunk in chunks:
             if not read:
                 attachment.close()
@@ -228,7 +239,7 @@ async def test_a_log_is_followed_while_its_sandbox_runs(site: Site) -> None:
 async def test_a_log_may_be_left_while_its_sandbox_is_silent(site: Site) -> None:
     container, _ = await site.started("/bin/sh", "-c", "echo up; read -r _")
 
-    async with aclosing(site.engine.log(container, {})) as chunks:
+    async with aclosing(site.engine.log(container)) as chunks:
         assert (await anext(chunks)).data == b"up\n"
         waiting = asyncio.ensure_future(anext(chunks))
         await asyncio.sleep(0)
@@ -239,17 +250,85 @@ async def test_a_log_may_be_left_while_its_sandbox_is_silent(site: Site) -> None
     await site.engine.remove(container)
 
 
-async def test_silent_logs_do_not_hold_up_other_calls(site: Site) -> None:
-    """Forty logs that are read while nothing is printed, more than there are threads for other calls."""
+async def test_logs_that_are_followed_cost_no_threads_and_hold_up_nothing(site: Site) -> None:
+    """Two hundred, of a sandbox that prints nothing meanwhile."""
     container, ear = await site.started("/bin/sh", "-c", "echo up; read -r _")
     await ear.until(lambda ear: bool(ear.heard[STDOUT]))
-    readers = [asyncio.create_task(read_log(site.engine, container)) for _ in range(40)]
+    await site.engine.state(container)
+    threads = threading.active_count()
+    readers = [asyncio.create_task(read_log(site.engine, container)) for _ in range(200)]
 
     async with asyncio.timeout(30):
+        await site.engine.ping()
+        assert threading.active_count() <= threads + 1
         await site.engine.kill(container)
         logs = await asyncio.gather(*readers)
 
     assert all(log[STDOUT] == b"up\n" for log in logs)
+
+
+async def test_a_log_that_breaks_off_is_not_one_that_has_ended(tmp_path: Path) -> None:
+    """The engine goes away in the middle of an answer."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        frame = b"\x01\0\0\0\0\0\0\x2e2026-01-01T00:00:00.000000000Z some text here\n"
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(frame), frame)
+        )
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, tmp_path / "engine.sock")
+    engine = DockerEngine(f"unix://{tmp_path}/engine.sock", InstanceId("test"))
+    async with aclosing(engine.log(GONE)) as chunks:
+        read = (await anext(chunks)).data
+        with pytest.raises(Unavailable):
+            await anext(chunks)
+    server.close()
+    await engine.close()
+
+    assert read == b"some text here\n"
+
+
+async def test_a_signal_reaches_the_first_process_alone(site: Site) -> None:
+    command = "trap 'echo heard' USR1; sh -c \"trap 'echo never' USR1; while :; do sleep 0.1; done\" & echo up; wait; wait"
+    container, ear = await site.started("/bin/sh", "-c", command)
+    await ear.until(lambda ear: b"up" in ear.heard[STDOUT])
+
+    await site.engine.signal(container, "USR1")
+    await ear.until(lambda ear: b"heard" in ear.heard[STDOUT])
+    await site.engine.kill(container)
+    await site.engine.exited(container)
+    await ear.end()
+    await site.engine.signal(container, "USR1")
+    await site.engine.remove(container)
+    await site.engine.signal(container, "USR1")
+
+    assert bytes(ear.heard[STDOUT]) == b"up\nheard\n"
+
+
+async def test_a_container_is_found_by_its_whole_name(site: Site) -> None:
+    options = await site.options(*WAITS)
+    container = await site.engine.create(options)
+
+    assert await site.engine.find(options.name) == container
+    assert await site.engine.find(options.name[:-1]) is None
+    assert await site.engine.find(container[:12]) is None
+    await site.engine.remove(container)
+    assert await site.engine.find(options.name) is None
+
+
+async def test_an_end_is_told_of_a_container_that_was_found(site: Site) -> None:
+    """It was made before this process began to listen, as far as the engine's client knows."""
+    options = await site.options("/bin/sh", "-c", "exit 3")
+    await site.engine.create(options)
+    found = await site.engine.find(options.name)
+    assert found is not None
+    await site.engine.start_container(found)
+
+    await site.engine.exited(found)
+
+    assert (await site.engine.state(found)).exit_code == 3
 
 
 async def test_there_is_no_log_of_what_is_gone(site: Site) -> None:
@@ -361,6 +440,8 @@ async def expect_unavailable(engine: Engine, container: ContainerId) -> None:
         lambda: engine.start_container(container),
         lambda: engine.attach(container, Ear()),
         lambda: engine.sandboxes(InstanceId("test")),
+        lambda: engine.signal(container, "USR1"),
+        lambda: engine.find("chaser-never-made"),
         lambda: read_log(engine, container),
     )
     for call in calls:

@@ -6,7 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from chaser.sandboxes.boot import BOOT, COMMAND, NOT_HANDED_OVER, READY, SCRATCH, SHORT, message
+from chaser.sandboxes.boot import (
+    BOOT,
+    COMMAND,
+    KILL_ALL,
+    NOT_HANDED_OVER,
+    READY,
+    SCRATCH,
+    SHORT,
+    message,
+    signal_of,
+)
+from chaser.sandboxes.markers import begin_mark
 from chaser.sandboxes.spec import Launch, Step, Streams
 
 NONCE = "0123456789abcdef" * 2
@@ -16,7 +27,7 @@ SHELLS = [
     )
     for words in (["dash"], ["bash", "--posix"], ["busybox", "sh"])
 ]
-BEGIN = f"\x1eBEGIN {NONCE}\x1e\n".encode()
+BEGIN = begin_mark(NONCE, 0)
 
 
 def launch(*steps: Step, streams: Streams = Streams.MERGED) -> Launch:
@@ -33,7 +44,7 @@ def run(shell: list[str], sent: bytes, scratch: str = SCRATCH) -> "subprocess.Co
 
 
 def end_mark(code: int) -> bytes:
-    return f"\x1eEND {NONCE} {code} ".encode()
+    return f"\x1eEND {NONCE} 0 {code} ".encode()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -107,3 +118,48 @@ def test_short_messages_are_read_by_builtins_and_long_ones_from_memory() -> None
 def test_a_name_that_no_shell_takes_is_not_sent(name: str) -> None:
     with pytest.raises(ValueError, match="environment variable"):
         message(launch(Step("true", env={name: "x"})), NONCE)
+
+
+def test_a_launch_of_one_step_pays_nothing_for_what_several_need() -> None:
+    """No trap, no sweep, no job in the background, no program that the shell has to start."""
+    text = message(launch(Step("true", may_fail=True)), NONCE).decode()
+
+    assert not {"trap", "_c_sweep", "_c_wait", "&", "rm", "sleep"} & set(text.split())
+
+
+def test_of_several_steps_only_one_that_may_be_ended_alone_is_in_the_background() -> None:
+    seconds = timedelta(seconds=1)
+    steps = (Step("a"), Step("b", timeout=seconds), Step("c", timeout=seconds, may_fail=True), Step("d"))
+    text = message(launch(*steps), NONCE).decode()
+
+    assert text.count(") &\n") == 1
+    assert text.count("_c_sweep") == 3
+    assert signal_of(2) in text
+
+
+def test_neighbours_are_not_ended_by_the_same_signal() -> None:
+    assert all(signal_of(step) != signal_of(step + 1) for step in range(5))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_outside_of_a_sandbox_the_script_ends_nobody(shell: list[str]) -> None:
+    """Its parent is this test, and not a sandbox's init: `kill` is put off by that before it is reached."""
+    assert KILL_ALL.startswith('[ "$PPID" = 1 ] && ')
+
+    done = subprocess.run(
+        [*shell, "-c", f'kill() {{ echo killed; }}; {KILL_ALL}; echo "$?"'],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.stdout == b"1\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_input_for_which_there_is_no_room_is_told_before_anything_runs(shell: list[str]) -> None:
+    steps = (Step("echo ran"), Step("cat", stdin="data"))
+
+    done = run(shell, message(launch(*steps), NONCE), "/nonexistent/scratch")
+
+    assert (done.returncode, done.stdout) == (NOT_HANDED_OVER, READY)

@@ -41,6 +41,7 @@ def made(spec: SandboxSpec = SPEC, engine: EngineInfo = ENGINE) -> ContainerOpti
         image=IMAGE,
         engine=engine,
         network="none",
+        volumes={},
         log_max_bytes=1000,
     )
 

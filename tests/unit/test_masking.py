@@ -20,7 +20,15 @@ FEW = st.text("ab", min_size=4, max_size=9)
 
 def masked(secrets: Sequence[str], pieces: Sequence[bytes]) -> bytes:
     masker = Masker(secrets)
-    return b"".join(masker.feed(piece) for piece in pieces) + masker.finish()
+    return b"".join(fed(masker, piece) for piece in pieces) + finished(masker)
+
+
+def fed(masker: Masker, data: bytes) -> bytes:
+    return b"".join(shown.data for shown in masker.feed(data))
+
+
+def finished(masker: Masker) -> bytes:
+    return b"".join(shown.data for shown in masker.finish())
 
 
 def forms(secret: str) -> list[bytes]:
@@ -95,14 +103,14 @@ def test_a_text_of_fewer_than_four_characters_is_left(secret: str) -> None:
 
 
 def test_without_secrets_nothing_is_held_back() -> None:
-    assert Masker([]).feed(b"text") == b"text"
+    assert fed(Masker([]), b"text") == b"text"
 
 
 def test_only_what_may_become_a_secret_is_held_back() -> None:
     masker = Masker(["abcdef"])
 
-    assert masker.feed(b"xyzabc") == b"xyz"
-    assert masker.feed(b"dxx") == b"abcdxx"
+    assert fed(masker, b"xyzabc") == b"xyz"
+    assert fed(masker, b"dxx") == b"abcdxx"
 
 
 def test_a_secret_longer_than_a_piece_is_taken_out_piece_by_piece() -> None:
@@ -116,7 +124,45 @@ def test_a_secret_longer_than_a_piece_is_taken_out_piece_by_piece() -> None:
 def test_a_run_without_end_of_a_secret_that_overlaps_itself_is_not_held_back() -> None:
     masker = Masker(["aaaa"])
 
-    shown = [masker.feed(b"a" * 1000) for _ in range(50)]
+    shown = [fed(masker, b"a" * 1000) for _ in range(50)]
 
     assert b"".join(shown) == b"***"
-    assert masker.finish() == b""
+    assert finished(masker) == b""
+
+
+@given(secrets=st.lists(FEW, min_size=1, max_size=3), text=st.text("ab", max_size=80), places=PLACES)
+def test_what_is_shown_stands_for_all_bytes_that_are_not_held_back(
+    secrets: list[str], text: str, places: list[int]
+) -> None:
+    masker = Masker(secrets)
+    came = shown = 0
+
+    for piece in cut(text.encode(), places):
+        came += len(piece)
+        shown += sum(each.raw for each in masker.feed(piece))
+        assert came == shown + masker.held
+    shown += sum(each.raw for each in masker.finish())
+
+    assert came == shown
+
+
+@given(
+    secrets=st.lists(FEW, min_size=1, max_size=3),
+    text=st.text("ab", max_size=80),
+    places=PLACES,
+    stop=st.integers(0, 30),
+)
+def test_another_masker_goes_on_where_one_has_stopped(
+    secrets: list[str], text: str, places: list[int], stop: int
+) -> None:
+    """It needs no more than the place, and how much beyond it a mask that was shown covers."""
+    first, before, place = Masker(secrets), b"", 0
+    for piece in cut(text.encode(), places)[:stop]:
+        for shown in first.feed(piece):
+            before += shown.data
+            place += shown.raw
+
+    second = Masker(secrets, first.covered)
+    after = b"".join(fed(second, piece) for piece in cut(text.encode()[place:], places)) + finished(second)
+
+    assert before + after == masked(secrets, [text.encode()])

@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import docker
@@ -20,23 +20,22 @@ from chaser.sandboxes.engine import (
     ExitCause,
     Image,
     Receiver,
+    VolumeOptions,
 )
+from chaser.sandboxes.engines.archives import Archives
 from chaser.sandboxes.engines.attachment import StreamAttachment, adopt, duplicate
 from chaser.sandboxes.engines.calls import Calls
 from chaser.sandboxes.engines.ceiling import nofile_ceiling
 from chaser.sandboxes.engines.creation import creation
 from chaser.sandboxes.engines.exits import EventFeed, Exits
-from chaser.sandboxes.engines.log_stream import LogConnection, LogFrames
+from chaser.sandboxes.engines.log_connection import read_log
+from chaser.sandboxes.engines.volumes import DockerVolumes
 from chaser.sandboxes.labels import INSTANCE, SANDBOX, container_name
 
 T = TypeVar("T")
 
 GONE_OR_GOING = frozenset({404, 409})
 """404: there is no such container; 409: it has ended, or its removal is under way."""
-
-READERS = 1024
-"""Threads at the most that read engine logs: such a read lasts until the container prints, so it must not take a
-thread from the other calls."""
 
 Client = Any
 """`docker.APIClient`, whose published types are too thin to check against."""
@@ -54,7 +53,8 @@ class DockerEngine:
             raise ConfigError((f"docker_host: {self.host} is neither unix://… nor tcp://…",))
         self._instance = instance
         self._calls = Calls()
-        self._reads = Calls(READERS)
+        self._volumes = DockerVolumes(self.run)
+        self._archives = Archives(self.host)
         self._client: Client | None = None
         self._exits = Exits(self._open_events, self._has_ended)
         self._names: dict[ContainerId, str] = {}
@@ -68,7 +68,7 @@ class DockerEngine:
     async def close(self) -> None:
         await self._exits.stop()
         self._calls.close()
-        self._reads.close()
+        await self._archives.close()
         if self._client is not None:
             self._client.close()
 
@@ -206,21 +206,22 @@ class DockerEngine:
     async def exited(self, container: ContainerId) -> None:
         await self._exits.wait(container)
 
-    async def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
-        frames = LogFrames(skip)
+    def log(self, container: ContainerId) -> AsyncGenerator[Chunk]:
+        return read_log(self.host, container)
+
+    async def signal(self, container: ContainerId, name: str) -> None:
+        await self._unless_gone(lambda client: client.kill(container, name))
+
+    async def find(self, name: str) -> ContainerId | None:
         try:
-            source = await self._reads.run(lambda: LogConnection(self._connected(), container))
-        except APIError as error:
-            if error.status_code not in GONE_OR_GOING:
-                raise
-            return  # and its log with it
-        try:
-            while (frame := await self._reads.run(source.next, deadline=None, patient=False)) is not None:
-                chunk = frames.take(*frame)
-                if chunk is not None:
-                    yield chunk
-        finally:
-            source.close()
+            found = cast("dict[str, Any]", await self.run(lambda client: client.inspect_container(name)))
+        except NotFound:
+            return None
+        if found["Name"] != f"/{name}":
+            return None  # the engine takes the beginning of an id for a name too
+        container = ContainerId(cast("str", found["Id"]))
+        self._names[container] = name
+        return container
 
     async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:
         label = f"{INSTANCE}={instance}"
@@ -230,6 +231,24 @@ class DockerEngine:
             for each in cast("list[dict[str, Any]]", found)
             if (sandbox := _ours(each)) is not None
         ]
+
+    async def create_volume(self, options: VolumeOptions) -> None:
+        await self._volumes.create(options)
+
+    async def volume_path(self, name: str) -> str | None:
+        return await self._volumes.path(name)
+
+    async def remove_volume(self, name: str) -> None:
+        await self._volumes.remove(name)
+
+    async def volumes(self, instance: InstanceId) -> Sequence[str]:
+        return await self._volumes.names(instance)
+
+    def get_archive(self, container: ContainerId, path: str) -> AsyncGenerator[bytes]:
+        return self._archives.get(container, path)
+
+    async def put_archive(self, container: ContainerId, path: str, tar: AsyncIterable[bytes]) -> bool:
+        return await self._archives.put(container, path, tar)
 
     def _connected(self) -> Client:
         if self._client is None:

@@ -10,7 +10,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from chaser.errors import Refused, Unavailable
@@ -27,8 +28,10 @@ from chaser.sandboxes.engine import (
     ExitCause,
     Image,
     Receiver,
+    VolumeOptions,
 )
 from chaser.sandboxes.engines.fake_container import FakeAttachment, FakeContainer, process_ended, pump
+from chaser.sandboxes.engines.fake_volumes import FakeFiles, FakeVolumes
 from chaser.sandboxes.labels import INSTANCE, SANDBOX, container_name
 
 NO_SHELL = 127
@@ -40,10 +43,13 @@ class FakeEngine:
 
     `away`: no call is answered; `log_away`: only logs cannot be had. `cut_inputs`: each of the next attachments is
     lost after so many bytes of its message. `tells_exits`: whether `exited` ever returns. `without_shell`, `silent`:
-    ids of images that have no /bin/sh, or never get READY.
+    ids of images that have no /bin/sh, or never get READY. `shell` stands for the others' /bin/sh.
     """
 
-    def __init__(self, images: Mapping[str, Image], engine_id: str = "fake-engine") -> None:
+    def __init__(
+        self, images: Mapping[str, Image], engine_id: str = "fake-engine", shell: str = "/bin/sh"
+    ) -> None:
+        self.shell = shell
         self.images = dict(images)
         self.engine_id = engine_id
         self.cut_inputs: list[int] = []
@@ -57,6 +63,7 @@ class FakeEngine:
         self.silent: set[str] = set()
         self.containers: dict[ContainerId, FakeContainer] = {}
         self.created = 0
+        self._volumes = FakeVolumes()
         self._there = asyncio.Event()
         self._there.set()
 
@@ -76,6 +83,7 @@ class FakeEngine:
         self.away = False
         for container in list(self.containers):
             await self.remove(container)
+        self._volumes.clear()
 
     def cut(self, after: int = 0) -> None:
         """Lose every attachment, now or after so many more bytes of output."""
@@ -117,7 +125,9 @@ class FakeEngine:
         self.created += 1
         container = ContainerId(f"{self.created:064x}")
         home = Path(tempfile.mkdtemp(prefix="chaser-fake-"))
-        self.containers[container] = FakeContainer(container, options, home)
+        made = FakeContainer(container, options, home, self.shell)
+        made.mounts = self._volumes.mounted(made)
+        self.containers[container] = made
         return container
 
     async def attach(self, container: ContainerId, receiver: Receiver) -> FakeAttachment:
@@ -184,23 +194,29 @@ class FakeEngine:
             await found.changed.wait()
         await self._there.wait()
 
-    async def log(self, container: ContainerId, skip: Mapping[int, int]) -> AsyncGenerator[Chunk]:
+    async def log(self, container: ContainerId) -> AsyncGenerator[Chunk]:
         self._answer_log()
         found = self._find(container)
-        left = dict(skip)
         at = 0
         while found is not None:
             while at < len(found.chunks):
                 self._answer_log()
-                chunk = found.chunks[at]
+                yield found.chunks[at]
                 at += 1
-                skipped = min(left.get(chunk.pipe, 0), len(chunk.data))
-                left[chunk.pipe] = left.get(chunk.pipe, 0) - skipped
-                if skipped < len(chunk.data):
-                    yield Chunk(chunk.pipe, chunk.data[skipped:])
             if _ended(found):
                 return
             await found.changed.wait()
+
+    async def signal(self, container: ContainerId, name: str) -> None:
+        self._answer()
+        found = self._find(container)
+        if found is not None:
+            found.signal(signal.Signals[f"SIG{name}"])
+
+    async def find(self, name: str) -> ContainerId | None:
+        self._answer()
+        named = (each.id for each in self.containers.values() if each.options.name == name)
+        return next(named, None)
 
     async def sandboxes(self, instance: InstanceId) -> Sequence[tuple[ContainerId, SandboxId]]:
         self._answer()
@@ -211,6 +227,37 @@ class FakeEngine:
             and (sandbox := SandboxId(container.options.labels.get(SANDBOX, "")))
             and container.options.name == container_name(sandbox)
         ]
+
+    async def create_volume(self, options: VolumeOptions) -> None:
+        self._answer()
+        self._volumes.create(options)
+
+    async def volume_path(self, name: str) -> str | None:
+        self._answer()
+        path = self._volumes.path(name)
+        return None if path is None else str(path)
+
+    async def remove_volume(self, name: str) -> None:
+        self._answer()
+        self._volumes.remove(name, self.containers.values())
+
+    async def volumes(self, instance: InstanceId) -> Sequence[str]:
+        self._answer()
+        return self._volumes.names(instance)
+
+    async def get_archive(self, container: ContainerId, path: str) -> AsyncGenerator[bytes]:
+        self._answer()
+        found = self._find(container)
+        if found is None:
+            return
+        async with aclosing(FakeFiles(found).get(path)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def put_archive(self, container: ContainerId, path: str, tar: AsyncIterable[bytes]) -> bool:
+        self._answer()
+        found = self._find(container)
+        return found is not None and await FakeFiles(found).put(path, tar)
 
     def _answer(self) -> None:
         if self.away:

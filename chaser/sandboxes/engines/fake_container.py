@@ -5,12 +5,21 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from chaser.sandboxes.boot import SCRATCH
+from chaser.sandboxes.boot import KILL_ALL, SCRATCH
 from chaser.sandboxes.engine import Chunk, ContainerId, ContainerOptions, ContainerState, ExitCause, Receiver
 
 BLOCK = 65536
+
+KILL_SESSION = (
+    "_c_a=1; for _c_f in /proc/[0-9]*/stat; do "
+    'read -r _c_p _c_g _c_z _c_g _c_g _c_b _c_g <"$_c_f" && [ "$_c_b" = $$ ] && [ "$_c_p" != $$ ] && '
+    '[ "$_c_z" != Z ] && kill -KILL "$_c_p" && _c_a=0; done; [ $_c_a = 0 ]'
+)
+"""What stands for `KILL_ALL`: it ends the processes of the boot script's session (proc(5)), which a container of its own
+here is."""
 
 
 @dataclass(eq=False)
@@ -21,6 +30,9 @@ class FakeContainer:
     options: ContainerOptions
     home: Path
     """Its working directory, and what it has of a /dev/shm."""
+    shell: str
+    mounts: dict[str, str] = field(default_factory=dict[str, str])
+    """The directories of its volumes, by the path at which they are mounted."""
     state: ContainerState = field(default=ContainerState(ExitCause.NEVER_STARTED))
     chunks: list[Chunk] = field(default_factory=list[Chunk])
     attachment: "FakeAttachment | None" = None
@@ -38,15 +50,27 @@ class FakeContainer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
+    def signal(self, which: signal.Signals) -> None:
+        """As docker-init passes it on: to its child alone."""
+        if self.process is not None and self.state.cause is ExitCause.RUNNING:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(which)
+
     def printed(self, pipe: int, data: bytes) -> None:
-        self.chunks.append(Chunk(pipe, data))
+        self.chunks.append(Chunk(pipe, data, datetime.now(UTC)))
         self.change()
         if self.attachment is not None:
             self.attachment.printed(pipe, data)
 
     def located(self, message: bytes) -> bytes:
-        """`message` with this container's own place for the boot script's scratch: containers here share one /dev/shm."""
-        return message.replace(SCRATCH.encode(), str(self.home / "scratch").encode())
+        """`message` with this container's own places: for the boot script's scratch, since containers here share one
+        /dev/shm, and for its volumes. And with what ends the processes of this container alone: it shares its process
+        ids with the whole machine."""
+        for path, place in {SCRATCH: str(self.home / "scratch"), **self.mounts}.items():
+            message = message.replace(path.encode(), place.encode())
+        return message.replace(KILL_ALL.encode(), KILL_SESSION.encode()).replace(
+            b"/bin/sh", self.shell.encode()
+        )
 
 
 class FakeAttachment:

@@ -14,13 +14,11 @@ from pydantic import BaseModel, Field, ValidationError
 from chaser.errors import Refused, Unavailable
 from chaser.sandboxes.engines import probe
 from chaser.sandboxes.engines.calls import unavailable
+from chaser.sandboxes.engines.http import ANSWER_DEADLINE, UNIX, engine_client
 from chaser.sandboxes.engines.verdict import Failure, of_status, unexplained, wrong_platform
 from chaser.sandboxes.reference import HUB, Reference
 from chaser.sandboxes.registry import Login
 
-UNIX = "unix://"
-ANSWER_DEADLINE = 30.0
-"""Seconds for every call but the pull itself, whose deadlines are its caller's."""
 MOST_WORDS = 300
 
 _HUB_ADDRESS = "https://index.docker.io/v1/"
@@ -63,13 +61,7 @@ class Pulls:
     def __init__(self, host: str) -> None:
         # A registry is asked directly only from the machine on which the engine runs.
         self._beside_engine = host.startswith(UNIX)
-        transport = httpx.AsyncHTTPTransport(uds=host.removeprefix(UNIX)) if self._beside_engine else None
-        self._engine = httpx.AsyncClient(
-            base_url="http://engine" if self._beside_engine else host.replace("tcp://", "http://", 1),
-            transport=transport,
-            timeout=ANSWER_DEADLINE,
-            trust_env=False,
-        )
+        self._engine = engine_client(host)
 
     async def close(self) -> None:
         await self._engine.aclose()
