@@ -1,7 +1,10 @@
-"""Removes sandboxes in the background, until the engine confirms each: the answer to a client need not wait for it."""
+"""Removes sandboxes in the background, until the engine confirms each: the answer to a client need not wait for it.
+
+A sandbox is gone when its own volumes are gone too: they bear its name, so that they are found whatever has crashed.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 
 import structlog
@@ -10,7 +13,7 @@ from chaser.clock import Clock
 from chaser.errors import Unavailable
 from chaser.ids import SandboxId
 from chaser.sandboxes.engine import ContainerId, Engine
-from chaser.sandboxes.labels import container_name
+from chaser.sandboxes.labels import container_name, copy_volume, own_volume
 from chaser.sandboxes.traffic import Traffic
 
 log = structlog.stdlib.get_logger()
@@ -35,13 +38,20 @@ class Removals:
         self._gone = gone
         self._traffic = traffic
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[SandboxId, asyncio.Task[None]] = {}
 
-    def remove(self, sandbox: SandboxId) -> None:
-        """See to it that the sandbox goes, whether it was created or only named."""
-        task = asyncio.create_task(self._later(sandbox), name=f"remove {sandbox}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def remove(self, sandbox: SandboxId, *, at_once: bool = False) -> None:
+        """See to it that the sandbox goes, whether it was created or only named; `at_once` where it is in others' way."""
+        if sandbox not in self._tasks:
+            work = self.removed(sandbox) if at_once else self._later(sandbox)
+            task = asyncio.create_task(work, name=f"remove {sandbox}")
+            self._tasks[sandbox] = task
+            task.add_done_callback(lambda _: self._tasks.pop(sandbox))
+
+    @property
+    def under_way(self) -> Collection[SandboxId]:
+        """What is to be removed and has not gone yet."""
+        return self._tasks.keys()
 
     async def _later(self, sandbox: SandboxId) -> None:
         await self._traffic.lull(LONGEST_WAIT)
@@ -55,6 +65,9 @@ class Removals:
                 async with self._slots:
                     # A name serves as an id, and is known even where creation was cut off.
                     await self._engine.remove(ContainerId(container_name(sandbox)))
+                    # The copy first: it lies over the other.
+                    await self._engine.remove_volume(copy_volume(sandbox))
+                    await self._engine.remove_volume(own_volume(sandbox))
                 await self._gone(sandbox, self._clock.now())
             except Unavailable as error:
                 log.warning(
@@ -71,6 +84,6 @@ class Removals:
     async def drain(self, seconds: float) -> None:
         """Let what is under way finish, for so long; the next start sweeps the rest."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=seconds)
+        for task in self._tasks.values():
             task.cancel()

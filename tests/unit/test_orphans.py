@@ -28,6 +28,10 @@ async def only_the_known(ids: Collection[SandboxId]) -> frozenset[SandboxId]:
     return frozenset({KNOWN}) & frozenset(ids)
 
 
+async def none_kept(ids: Collection[str]) -> frozenset[str]:
+    return frozenset()
+
+
 async def test_what_no_row_knows_is_removed(site: Site) -> None:
     for sandbox in (KNOWN, UNKNOWN):
         options = await site.options()
@@ -35,7 +39,7 @@ async def test_what_no_row_knows_is_removed(site: Site) -> None:
         await site.engine.create(replace(options, name=container_name(sandbox), labels=labels))
     register = Register()
     removals = Removals(site.engine, ManualClock(), register.note, Traffic())
-    orphans = Orphans(site.engine, site.instance, only_the_known, removals)
+    orphans = Orphans(site.engine, site.instance, only_the_known, none_kept, removals)
 
     assert await orphans.sweep() == 1
     assert await orphans.sweep() == 0

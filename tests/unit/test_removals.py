@@ -12,9 +12,9 @@ from chaser.clock import ManualClock
 from chaser.errors import Unavailable
 from chaser.ids import SandboxId
 from chaser.jobs.reason import Reason
-from chaser.sandboxes.engine import ContainerId
+from chaser.sandboxes.engine import ContainerId, VolumeOptions
 from chaser.sandboxes.engines.fake import FakeEngine
-from chaser.sandboxes.labels import container_name
+from chaser.sandboxes.labels import container_name, own_volume
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.traffic import Traffic
 from tests.engines import Site, fake_site
@@ -105,3 +105,20 @@ async def test_in_the_background_it_gives_way_to_starts(site: Site) -> None:
     await work.drain(10)
 
     assert register.gone == [SANDBOX]
+
+
+async def test_a_sandbox_is_not_called_gone_while_a_volume_of_its_own_is_left(site: Site) -> None:
+    await site.engine.create_volume(VolumeOptions(own_volume(SANDBOX), {}))
+    holder = await site.engine.create(replace(await site.options(), volumes={"/x": own_volume(SANDBOX)}))
+    register = Register()
+    removals = Removals(site.engine, ManualClock(), register.note, Traffic())
+    removals.remove(SANDBOX)
+    await asyncio.sleep(0)
+
+    await removals.drain(0.1)
+    assert register.gone == []
+
+    await site.engine.remove(holder)
+    await removals.removed(SANDBOX)
+    assert register.gone == [SANDBOX]
+    assert await site.engine.volume_path(own_volume(SANDBOX)) is None

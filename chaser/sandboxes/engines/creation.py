@@ -1,8 +1,10 @@
 """Our container options as Docker's create request (https://docs.docker.com/reference/api/engine/, ContainerCreate)."""
 
-from typing import Any
+from typing import Any, Final
 
 from chaser.sandboxes.engine import ContainerOptions
+
+LOG_FILES: Final = 5
 
 
 def creation(options: ContainerOptions) -> dict[str, Any]:
@@ -51,8 +53,23 @@ def _host(options: ContainerOptions) -> dict[str, Any]:
         "OomScoreAdj": 500,
         "RestartPolicy": {"Name": "no"},
         "Runtime": options.runtime or "",
-        "LogConfig": {
-            "Type": "local",
-            "Config": {"max-size": str(options.log_max_bytes), "max-file": "1", "compress": "false"},
-        },
+        "LogConfig": {"Type": "local", "Config": _log(options.log_max_bytes)},
+        "Mounts": [_mount(options, path, volume) for path, volume in options.volumes.items()],
     }
+
+
+def _mount(options: ContainerOptions, path: str, volume: str) -> dict[str, Any]:
+    return {
+        "Type": "volume",
+        "Source": volume,
+        "Target": path,
+        "ReadOnly": path in options.read_only_volumes,
+        # What the image has at this path stays out of the volume: a new one is empty, whatever the image.
+        "VolumeOptions": {"NoCopy": True},
+    }
+
+
+def _log(kept: int) -> dict[str, str]:
+    """Files that hold at least the last `kept` bytes. Of one alone, all would be gone each time that it is full."""
+    size = -(-kept // (LOG_FILES - 1))
+    return {"max-size": str(size), "max-file": str(LOG_FILES), "compress": "false"}
