@@ -1,35 +1,41 @@
-"""The queue at work: the real dispatcher, driver and recovery on a real SQLite store and the shipped fake engine."""
+"""The queue at work: the real dispatcher, driver and reaper on a real SQLite store and the shipped fake engine."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from chaser.clock import Clock, SystemClock
 from chaser.errors import Refused
-from chaser.ids import JobId, KeyId, WorkerId, new_id, new_job_id
+from chaser.ids import JobId, KeyId, SandboxId, WorkerId, new_id, new_job_id
+from chaser.jobs.attempt import Attempts
 from chaser.jobs.completion import Completion
 from chaser.jobs.dispatcher import Dispatcher
 from chaser.jobs.driver import Driver
 from chaser.jobs.intake import Intake
-from chaser.jobs.job import Job, NewJob, Status, Verdict
-from chaser.jobs.kind import Kind
-from chaser.jobs.kinds.exec import Exec, ExecAsk, LimitsAsk, admit
-from chaser.jobs.ports import Created, Stream
+from chaser.jobs.job import NO_SECRETS, Job, NewJob, Status, Verdict
+from chaser.jobs.kind import Admitted, AnyKind, Bounds, ServiceKind
+from chaser.jobs.kinds.exec import Exec, ExecRequest
+from chaser.jobs.lease import Lease
+from chaser.jobs.logs import Stream
+from chaser.jobs.ports import Created
+from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
-from chaser.jobs.recovery import Recovery
-from chaser.sandboxes.ending import Ending
-from chaser.sandboxes.engine import Engine, Image
+from chaser.sandboxes.courier import Collected
+from chaser.sandboxes.engine import ContainerId, Engine, Image
 from chaser.sandboxes.engines.fake import FakeEngine
 from chaser.sandboxes.host import Host
 from chaser.sandboxes.launcher import Deadlines, Launcher
 from chaser.sandboxes.networks import BridgeReady, EngineNetworks
 from chaser.sandboxes.output import OutputLimits
 from chaser.sandboxes.removals import Removals
-from chaser.sandboxes.spec import Isolation, Launch, Limits, Network, Profile, PullPolicy, SandboxSpec
+from chaser.sandboxes.spec import Files, Isolation, Launch, Limits, Network, Profile, PullPolicy, SandboxSpec
+from chaser.sandboxes.stop import Stop
 from chaser.sandboxes.traffic import Traffic
 from chaser.store.engines import sqlite_url
 from chaser.store.sealing import SealingKey
@@ -47,7 +53,8 @@ PROFILE = Profile(
     runner_image=REFERENCE,
     runner_isolation=Isolation.SUDO,
 )
-PROFILES = {"default": PROFILE}
+PROFILES = {"default": PROFILE, "other": replace(PROFILE, name="other")}
+BOUNDS = Bounds(default_timeout=timedelta(seconds=60), max_timeout=timedelta(hours=1))
 SEALING = SealingKey(bytes(range(32)))
 
 
@@ -77,37 +84,63 @@ class NoBridge:
     async def retire(self) -> None: ...
 
 
-@dataclass
-class Watchful:
+class NoVolumes:
+    """Sandboxes without volumes."""
+
+    async def ready(self, sandbox: SandboxId, spec: SandboxSpec) -> Mapping[str, str]:
+        return {}
+
+    def watch(self, sandbox: SandboxId, spec: SandboxSpec, stop: Stop) -> "asyncio.Task[None] | None":
+        return None
+
+
+class NoFiles:
+    """A courier with nothing to carry."""
+
+    async def deliver(
+        self, container: ContainerId, files: Files, spec: SandboxSpec, image: Image
+    ) -> None: ...
+
+    async def collect(
+        self, container: ContainerId, job_id: JobId, files: Files, image: Image | None
+    ) -> Collected:
+        return Collected()
+
+
+class Watchful(Exec):
     """The kind under test, which says what was asked of it."""
 
-    kind: Exec
-    faults: list[Exception] = field(default_factory=list[Exception])
-    """What `launch` raises, in turn."""
-    settled: list[tuple[JobId, int]] = field(default_factory=list[tuple[JobId, int]])
-
-    @property
-    def name(self) -> str:
-        return self.kind.name
-
-    @property
-    def patient(self) -> bool:
-        return self.kind.patient
-
-    def spec(self, job: Job) -> SandboxSpec:
-        return self.kind.spec(job)
+    def __init__(self, profiles: Mapping[str, Profile]) -> None:
+        super().__init__(profiles)
+        self.faults: list[Exception] = []
+        """What `launch` raises, in turn."""
+        self.settled: list[tuple[JobId, int]] = []
 
     async def launch(self, job: Job) -> Launch:
         if self.faults:
             raise self.faults.pop(0)
-        return await self.kind.launch(job)
+        return await super().launch(job)
 
     async def settle(self, job: Job) -> None:
         self.settled.append((job.id, job.attempt))
-        await self.kind.settle(job)
 
-    def verdict(self, job: Job, ending: Ending) -> Verdict:
-        return self.kind.verdict(job, ending)
+
+class NoInput(BaseModel):
+    """An errand is always the same."""
+
+
+class Errand(ServiceKind[NoInput]):
+    """A kind that needs no sandbox."""
+
+    name = "test.errand"
+    description = "Does nothing."
+    input = NoInput
+
+    def admit(self, asked: NoInput, bounds: Bounds) -> Admitted:
+        return Admitted({})
+
+    async def perform(self, job: Job) -> Verdict:
+        return Verdict(Status.SUCCEEDED, None, None, {"done": True})
 
 
 @dataclass
@@ -121,13 +154,19 @@ class Works:
     completion: Completion
     dispatcher: Dispatcher
     intake: Intake
-    recovery: Recovery
+    lease: Lease
+    reaper: Reaper
     clock: Clock
     worker: WorkerId
+    spool: Path
     loop: "asyncio.Task[None] | None" = None
 
     def start(self) -> None:
         self.loop = asyncio.create_task(self.dispatcher.run(), name="dispatcher")
+
+    async def open(self) -> None:
+        """Begin the lease; whoever had this seat before is known to be dead."""
+        await self.lease.take()
 
     async def stop(self) -> None:
         """As the service stops: it lets go of what runs."""
@@ -135,21 +174,41 @@ class Works:
             self.loop.cancel()
             await asyncio.gather(self.loop, return_exceptions=True)
         await self.dispatcher.stop()
+        await self.lease.end()
         await self.host.removals.drain(10)
 
-    async def submit(self, command: str, **changes: Any) -> JobId:  # noqa: ANN401  # the fields of a value object, checked by it
-        """A job of one command. `changes` are fields of `ExecAsk` or of `NewJob`."""
-        of_job = {name: changes.pop(name) for name in list(changes) if name not in ExecAsk.__slots__}
-        fields: dict[str, Any] = {"timeout": timedelta(seconds=60), **changes}
-        ask = ExecAsk(command, **fields)
-        admitted = admit(ask, PROFILES)
+    async def submit(
+        self,
+        command: str,
+        *,
+        timeout: timedelta = timedelta(minutes=1),  # noqa: ASYNC109  # the command's
+        **changes: Any,  # noqa: ANN401  # the fields of a value object, checked by it
+    ) -> JobId:
+        """A job of one command. `changes` are fields of `ExecRequest` or of `NewJob`."""
+        of_job = {name: changes.pop(name) for name in list(changes) if name not in ExecRequest.model_fields}
+        asked = ExecRequest.model_validate(
+            {"command": command, "timeout_ms": timeout // timedelta(milliseconds=1), **changes}, strict=False
+        )
+        admitted = self.kind.admit(asked, BOUNDS)
         now = self.clock.now()
         plain = NewJob(
-            new_job_id(now), Exec.name, admitted.input, admitted.secrets, now, run_at=now, queue_until=None
+            new_job_id(now), Exec.name, admitted.input, admitted.secrets, now, None, profile=admitted.profile
         )
         created = await self.intake.submit(replace(plain, **of_job))
         assert isinstance(created, Created)
         return created.job.id
+
+    async def errand(self) -> JobId:
+        """A job that needs no sandbox."""
+        now = self.clock.now()
+        created = await self.intake.submit(NewJob(new_job_id(now), Errand.name, {}, NO_SECRETS, now, None))
+        assert isinstance(created, Created)
+        return created.job.id
+
+    async def idle(self) -> None:
+        """Until this process works on nothing."""
+        while self.dispatcher.busy:
+            await asyncio.wait(self.dispatcher.busy)
 
     async def until(self, job_id: JobId, enough: Callable[[Job], bool]) -> Job:
         with self.completion.watch(job_id) as watch:
@@ -183,6 +242,8 @@ def works(
     *,
     clock: Clock | None = None,
     max_running: int = 4,
+    profile_caps: Mapping[str, int] | None = None,
+    seat: str | None = None,
     cap_of: Callable[[KeyId], Awaitable[int | None]] = uncapped,
     held: Callable[[], str | None] = lambda: None,
     deadlines: Deadlines | None = None,
@@ -195,21 +256,61 @@ def works(
     launcher = Launcher(
         engine,
         store.instance_id,
+        clock=clock,
         traffic=traffic,
         max_starting=4,
         deadlines=deadlines or Deadlines(),
         log_max_bytes=1 << 26,
     )
-    host = Host(engine, Present(engine), EngineNetworks(NoBridge()), launcher, removals, disk_interval=0.02)
-    kind = Watchful(Exec(PROFILES))
-    kinds: dict[str, Kind] = {kind.name: kind}
-    driver = Driver(kinds, store.jobs, store.logs, host, completion, clock, output or OutputLimits(), spool)
+    host = Host(
+        engine,
+        Present(engine),
+        EngineNetworks(NoBridge()),
+        NoVolumes(),
+        launcher,
+        removals,
+        disk_interval=0.02,
+    )
+    kind = Watchful(PROFILES)
+    kinds: dict[str, AnyKind] = {kind.name: kind, Errand.name: Errand()}
+    limits = output or OutputLimits()
+    attempts = Attempts(store.jobs, store.logs, host, NoFiles(), completion, clock, limits, spool)
+    driver = Driver(kinds, store.jobs, attempts, removals, completion, clock)
     dispatcher = Dispatcher(
-        store.jobs, driver, completion, clock, worker, max_running=max_running, cap_of=cap_of, held=held
+        store.jobs,
+        driver,
+        completion,
+        clock,
+        worker,
+        max_running=max_running,
+        profile_caps=profile_caps or {},
+        cap_of=cap_of,
+        held=held,
     )
     intake = Intake(store.jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running)
-    recovery = Recovery(kinds, store.jobs, host, completion, clock, worker, wake=dispatcher.wake)
-    return Works(store, engine, kind, host, completion, dispatcher, intake, recovery, clock, worker)
+    reaper = Reaper(
+        kinds,
+        store.jobs,
+        host,
+        intake,
+        completion,
+        clock,
+        worker,
+        resume=dispatcher.resume,
+        driven=dispatcher.driven,
+        host_lost_after=timedelta(minutes=15),
+    )
+    lease = Lease(
+        store.jobs,
+        clock,
+        worker,
+        seat or worker,
+        stop_running=dispatcher.stop_running,
+        held=reaper.held,
+    )
+    return Works(
+        store, engine, kind, host, completion, dispatcher, intake, lease, reaper, clock, worker, spool
+    )
 
 
 @dataclass
@@ -225,6 +326,7 @@ class Town:
         """One more start of a service. `settings` are those of `works`."""
         made = works(self.store, self.engine, self.spool, **settings)
         self.stack.push_async_callback(made.stop)
+        await made.open()
         if start:
             made.start()
         return made
@@ -242,4 +344,4 @@ async def town(tmp_path: Path) -> AsyncGenerator[Town]:
         yield Town(store, engine, spool, stack)
 
 
-SMALL_DISK = LimitsAsk(disk_bytes=100_000)
+SMALL_DISK = {"disk": 100_000}

@@ -28,11 +28,22 @@ class Completion:
 
     def __init__(self) -> None:
         self._watches: dict[JobId, set[Watch]] = {}
+        self._of_all: set[Watch] = set()
 
     def changed(self, job_id: JobId) -> None:
         """The job's row or its log has been written."""
-        for watch in self._watches.get(job_id, ()):
+        for watch in (*self._watches.get(job_id, ()), *self._of_all):
             watch.tell()
+
+    @contextmanager
+    def watch_all(self) -> Generator[Watch]:
+        """Whatever happens to any job."""
+        watch = Watch()
+        self._of_all.add(watch)
+        try:
+            yield watch
+        finally:
+            self._of_all.discard(watch)
 
     @contextmanager
     def watch(self, job_id: JobId) -> Generator[Watch]:

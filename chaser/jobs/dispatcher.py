@@ -1,13 +1,15 @@
-"""Takes due jobs from the queue as slots become free, and ends those whose wait is over.
+"""Takes ready jobs from the queue as slots become free, makes ready those whose time has come, and ends those whose wait
+is over.
 
 It sleeps until it is woken (a job was written, a slot became free) or until the next job is due; a slow look lies
 beneath both as the net.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -17,7 +19,8 @@ from chaser.errors import Unavailable
 from chaser.ids import JobId, KeyId, WorkerId
 from chaser.jobs.completion import Completion
 from chaser.jobs.driver import Driver
-from chaser.jobs.ports import Claim, JobStore
+from chaser.jobs.job import Job
+from chaser.jobs.ports import Claim, Full, JobStore, Stay
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.stop import Stop
 
@@ -25,6 +28,9 @@ log = structlog.stdlib.get_logger()
 
 NET = timedelta(seconds=30)
 """The longest sleep."""
+SERVICE_SLOTS = 16
+"""Jobs that need no sandbox, at once, where every sandbox's slot is taken: what they do (delete a workspace, write into one)
+is not to wait for builds."""
 STORE_AWAY = timedelta(seconds=1)
 HELD = timedelta(seconds=5)
 """The longest sleep while no new job may start: nothing tells of room on a disk."""
@@ -42,6 +48,7 @@ class Running:
     key_id: KeyId | None
     cap: int | None
     """How many jobs its key may have running; none: as many as there are slots."""
+    profile: str | None
 
 
 class Dispatcher:
@@ -54,23 +61,28 @@ class Dispatcher:
         worker: WorkerId,
         *,
         max_running: int,
+        profile_caps: Mapping[str, int],
         cap_of: Callable[[KeyId], Awaitable[int | None]],
         held: Callable[[], str | None],
     ) -> None:
-        """`held` says why no new job may start now (a full disk), none if nothing is in the way."""
+        """`held` says why no new job may start now (a full disk), none if nothing is in the way; `profile_caps` has the
+        profiles that may not fill every slot."""
         self._store = store
         self._driver = driver
         self._completion = completion
         self._clock = clock
         self._worker = worker
         self._max_running = max_running
+        self._profile_caps = profile_caps
         self._cap_of = cap_of
         self._held = held
         self._running: dict[JobId, Running] = {}
         self._early_stops: dict[JobId, Reason] = {}
         self._awake = asyncio.Event()
         self._look = True
-        """Whether a due job may be waiting; false once a claim has found none."""
+        """Whether a ready job may be waiting; false once a claim has found none."""
+        self._due: datetime | None = datetime.min.replace(tzinfo=UTC)
+        """When the next job becomes due or has waited too long, as far as known; at first, whatever lies there."""
         self._stopping = False
 
     def wake(self) -> None:
@@ -109,67 +121,102 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def busy(self) -> "frozenset[asyncio.Task[None]]":
+        """The work under way."""
+        return frozenset(running.task for running in self._running.values())
+
+    def driven(self) -> frozenset[JobId]:
+        """The jobs that this process works on."""
+        return frozenset(self._running)
+
+    def resume(self, claim: Claim, stay: Stay) -> None:
+        """Drive a job that was taken over, beside those of this process's own, whatever their number."""
+        if not self._stopping:
+            self._start(claim, stay)
+
     async def _round(self) -> timedelta:
-        """Expire and claim all that is due; returns how long there is nothing to do unless woken."""
+        """Promote, expire and claim all that is due; returns how long there is nothing to do unless woken."""
         # What becomes due while this looks must not fall between the claim and the question for the next.
         began = self._clock.now()
         held = self._held() if self._look else None
-        if self._look:
-            for job_id in await self._store.expire(began):
-                self._completion.changed(job_id)
+        await self._turn_of_time(began)
         if held is not None:
             log.warning("No new job starts.", action="held", why=held)
         elif self._look and not self._stopping:
             await self._fill()
         longest = NET if held is None else HELD
-        due = await self._store.next_due(began)
-        if due is None:
+        self._due = await self._store.next_due(began)
+        if self._due is None:
             return longest
-        return min(longest, max(timedelta(milliseconds=10), due - self._clock.now()))
+        return min(longest, max(timedelta(milliseconds=10), self._due - self._clock.now()))
+
+    async def _turn_of_time(self, now: datetime) -> None:
+        """What the clock alone changes."""
+        if self._due is None or self._due > now:
+            return
+        for job_id in await self._store.expire(now):
+            self._completion.changed(job_id)
+        if await self._store.promote(now):
+            self._look = True
 
     async def _fill(self) -> None:
-        while len(self._running) < self._max_running:
+        while (full := self._full()) is not None:
             self._early_stops.clear()
-            # Before the claim, so that a job written meanwhile is looked for again. A paused key's jobs wait for an end.
-            paused = self._paused_keys()
-            self._look = bool(paused)
-            claim = await self._store.claim(self._worker, self._clock.now(), paused)
+            # Before the claim, so that a job written meanwhile is looked for again. What is full waits for an end.
+            self._look = full != Full()
+            claim = await self._store.claim(self._worker, self._clock.now(), full)
             if claim is None:
                 return
             self._look = True
-            await self._begin(claim)
+            self._start(claim, None)
+            await self._learn_cap(claim.job)
 
-    async def _begin(self, claim: Claim) -> None:
+    def _start(self, claim: Claim, stay: Stay | None) -> None:
         job = claim.job
         stop = Stop()
         if (reason := self._early_stops.pop(job.id, job.cancel_requested)) is not None:
             _request(stop, reason)
-        task = asyncio.create_task(self._drive(claim, stop), name=f"job {job.id}")
-        self._running[job.id] = Running(task, stop, job.key_id, None)
+        task = asyncio.create_task(self._drive(claim, stop, stay), name=f"job {job.id}")
+        self._running[job.id] = Running(task, stop, job.key_id, None, job.profile)
         self._completion.changed(job.id)
-        if job.key_id is not None:
-            cap = await self._cap_of(job.key_id)
-            if job.id in self._running:
-                self._running[job.id] = Running(task, stop, job.key_id, cap)
 
-    async def _drive(self, claim: Claim, stop: Stop) -> None:
+    async def _learn_cap(self, job: Job) -> None:
+        if job.key_id is None:
+            return
+        cap = await self._cap_of(job.key_id)
+        if job.id in self._running:
+            self._running[job.id] = replace(self._running[job.id], cap=cap)
+
+    async def _drive(self, claim: Claim, stop: Stop, stay: Stay | None) -> None:
         try:
             with bound_contextvars(job_id=claim.job.id):
-                await self._driver.drive(claim, stop)
+                await self._driver.drive(claim, stop, stay)
         finally:
             del self._running[claim.job.id]
-            # Not `wake`: where all that is due has been claimed, only the next due time is asked for.
+            # An end may have made the next in a line ready.
+            self._look = self._look or claim.job.waits_in_line
+            # Not `wake`: where all that is ready has been claimed, only the next due time is asked for.
             self._awake.set()
 
-    def _paused_keys(self) -> frozenset[KeyId]:
-        """The keys that have as many jobs running as they may."""
-        counts: dict[KeyId, int] = {}
-        caps: dict[KeyId, int] = {}
-        for running in self._running.values():
-            if running.key_id is not None and running.cap is not None:
-                counts[running.key_id] = counts.get(running.key_id, 0) + 1
-                caps[running.key_id] = running.cap
-        return frozenset(key for key, count in counts.items() if count >= caps[key])
+    def _full(self) -> Full | None:
+        """What has as many jobs running as it may; none: nothing at all may start."""
+        running = self._running.values()
+        housed = sum(each.profile is not None for each in running)
+        slots = housed >= self._max_running
+        most = self._max_running + SERVICE_SLOTS
+        if len(running) >= most or (slots and len(running) - housed >= SERVICE_SLOTS):
+            return None
+        keys = Counter(each.key_id for each in running if each.key_id is not None and each.cap is not None)
+        caps = {each.key_id: each.cap for each in running if each.cap is not None}
+        profiles = Counter(each.profile for each in running if each.profile in self._profile_caps)
+        return Full(
+            keys=frozenset(key for key, count in keys.items() if count >= (caps[key] or 0)),
+            profiles=frozenset(
+                name for name, count in profiles.items() if name and count >= self._profile_caps[name]
+            ),
+            slots=slots,
+        )
 
 
 def _request(stop: Stop, reason: Reason) -> None:

@@ -1,6 +1,6 @@
 """The one way into the queue: write the row, then wake the dispatcher."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chaser.clock import Clock
 from chaser.ids import JobId
@@ -33,12 +33,21 @@ class Intake:
             self._wake()
         return enqueued
 
+    async def submit_all(self, new: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Accept all or none: where one is a `Conflict`, only that is returned."""
+        enqueued = await self._store.enqueue_all(new)
+        if any(isinstance(each, Created) for each in enqueued):
+            self._wake()
+        return enqueued
+
     async def cancel(self, job_id: JobId, reason: Reason) -> Job | None:
         """Ask for a job's end. What runs is told at once; none: there is no such job."""
         job = await self._store.request_cancel(job_id, reason, self._clock.now())
         if job is not None:
             self._stop_running(job_id, reason)
             self._completion.changed(job_id)
+            # Whoever stood behind it in a line may be ready now.
+            self._wake()
         return job
 
     def awaken(self) -> None:

@@ -46,6 +46,31 @@ async def test_no_more_run_than_there_are_slots(town: Town) -> None:
     await release(works, third)
 
 
+async def test_a_profile_at_its_cap_lets_others_pass(town: Town) -> None:
+    works = await town.works(profile_caps={"default": 1})
+    first = await works.submit(UNTIL_TOLD)
+    await works.running(first)
+    second = await works.submit(UNTIL_TOLD)
+    other = await works.submit("true", profile="other")
+
+    await works.ended(other)
+    assert await status(town.store, second) is Status.QUEUED
+
+    await release(works, first)
+    await release(works, second)
+
+
+async def test_what_needs_no_sandbox_does_not_wait_for_one(town: Town) -> None:
+    works = await town.works(max_running=1)
+    running = await works.submit(UNTIL_TOLD)
+    await works.running(running)
+
+    job = await works.ended(await works.errand())
+
+    assert (job.status, job.result) == (Status.SUCCEEDED, {"done": True})
+    await release(works, running)
+
+
 async def test_many_jobs_all_end(town: Town) -> None:
     works = await town.works(max_running=4)
     ids = [await works.submit(f"echo {number}") for number in range(20)]

@@ -1,14 +1,14 @@
 """One claimed job, driven to the next state of its row: each end has its reason, and nothing is left behind."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from chaser.errors import Refused, Unavailable
-from chaser.ids import JobId, WorkerId
-from chaser.jobs.job import Status
-from chaser.jobs.ports import Stream
+from chaser.ids import JobId
+from chaser.jobs.job import Retry, Status
+from chaser.jobs.logs import Stream
+from chaser.jobs.ports import JobFilter
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.launcher import Deadlines
 from chaser.sandboxes.output import OutputLimits
@@ -23,7 +23,8 @@ async def nothing_left(works: Works) -> None:
     """Every sandbox is gone, and its row says so."""
     await works.host.removals.drain(10)
     assert works.engine.containers == {}
-    assert await works.store.jobs.sandboxes_left(WorkerId("a later start"), works.engine.engine_id) == []
+    left = [each.id for each in await works.store.jobs.list(JobFilter(limit=100))]
+    assert [each for each in left if await works.store.jobs.earlier_sandbox(each)] == []
 
 
 async def history(works: Works, job_id: JobId) -> list[tuple[Status, Reason | None]]:
@@ -247,27 +248,23 @@ async def test_a_cancel_holds_though_the_engine_is_away(town: Town) -> None:
     await nothing_left(works)
 
 
-async def test_a_row_that_belongs_to_another_attempt_ends_the_run_and_removes_its_sandbox(
-    town: Town,
-) -> None:
-    """The fence: somebody else has ended the row; the first write that finds it so stops the work."""
+async def test_a_worker_that_has_lost_its_job_leaves_it_to_whoever_has_it(town: Town) -> None:
+    """The fence: somebody has taken the row over, with its living sandbox. The first write that finds it so ends the
+    work here, and touches nothing."""
     works = await town.works()
-    job_id = await works.submit("while :; do echo more; sleep 0.1; done")
+    job_id = await works.submit("while [ ! -e stop ]; do echo more; sleep 0.05; done")
     await works.printed(job_id, b"more")
-    job = await works.running(job_id)
-    other = (await town.works(start=False)).recovery
-    await other._settle(job)  # pyright: ignore[reportPrivateUsage]
+    other = await town.works(start=False)
+    claim = await works.store.jobs.take_over(await works.running(job_id), other.worker)
+    assert claim is not None
 
-    while works.engine.containers:
-        container = next(iter(works.engine.containers))
-        await works.engine.exited(container)
-        await asyncio.sleep(0)
-        await works.host.removals.drain(10)
+    await works.idle()
 
-    found = await works.store.jobs.get(job_id)
-    assert found is not None
-    assert (found.status, found.reason) == (Status.FAILED, Reason.HOST_LOST)
-    await nothing_left(works)
+    (container,) = works.engine.containers.values()
+    assert container.process is not None
+    assert container.process.returncode is None
+    found = await works.running(job_id)
+    assert (found.worker, found.attempt) == (other.worker, 1)
 
 
 async def test_a_service_that_stops_leaves_a_run_that_has_begun_alone(town: Town) -> None:
@@ -300,3 +297,50 @@ async def test_a_service_that_stops_removes_a_sandbox_that_has_not_begun(town: T
     job = await works.store.jobs.get(job_id)
     assert job is not None
     assert (job.status, job.handed_over_at) == (Status.STARTING, None)
+
+
+RETRY = Retry(frozenset({Reason.NONZERO_EXIT}), 2, timedelta(milliseconds=1), timedelta(milliseconds=2))
+
+
+async def test_a_command_that_fails_is_run_again_where_that_was_asked_for(town: Town) -> None:
+    works = await town.works()
+
+    job_id = await works.submit("echo again; exit 3", retry=RETRY)
+    job = await works.ended(job_id)
+
+    assert (job.status, job.reason, job.attempt, job.retries) == (Status.FAILED, Reason.NONZERO_EXIT, 3, 2)
+    assert await works.text(job_id) == b"again\n" * 3
+    steps = [status for status, _ in await history(works, job_id)]
+    assert steps == [
+        *[Status.QUEUED, Status.STARTING, Status.RUNNING] * 3,
+        Status.FAILED,
+    ]
+    await nothing_left(works)
+
+
+async def test_another_end_than_the_named_ones_is_final(town: Town) -> None:
+    works = await town.works()
+
+    job = await works.ended(await works.submit("sleep 1000", retry=RETRY, timeout=timedelta(seconds=0.3)))
+
+    assert (job.reason, job.attempt) == (Reason.RUN_TIMEOUT, 1)
+
+
+async def test_a_run_again_that_succeeds_is_a_success(town: Town) -> None:
+    works = await town.works()
+    marker = works.spool / "once"
+
+    job = await works.ended(
+        await works.submit(f"[ -e {marker} ] || {{ touch {marker}; exit 1; }}", retry=RETRY)
+    )
+
+    assert (job.status, job.attempt, job.reason) == (Status.SUCCEEDED, 2, None)
+
+
+async def test_what_retry_grants_comes_on_top_of_the_attempts(town: Town) -> None:
+    """A cap on faults of the infrastructure is one thing, a wish to try a flaky command again another."""
+    works = await town.works()
+
+    job = await works.ended(await works.submit("exit 1", retry=RETRY, max_attempts=1))
+
+    assert (job.reason, job.attempt, job.retries) == (Reason.NONZERO_EXIT, 3, 2)
