@@ -67,8 +67,8 @@ def _accepted(guid: str, event: WorkflowJobEvent, profile: str, job_id: JobId, n
         },
         secrets=NO_SECRETS,
         created_at=now,
-        run_at=now,
         queue_until=None,
+        profile=profile,
         max_attempts=MAX_ATTEMPTS,
         origin=f"github/workflow_job/{event.job_id}",
     )

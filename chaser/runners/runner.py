@@ -3,11 +3,14 @@
 GitHub may give our runner another job that its labels fit; so what is owed, and booked here, is the runner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
 
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId
 from chaser.jobs.job import Job, Status, Verdict
+from chaser.jobs.kind import Admitted, Bounds, Output, SandboxKind
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import integer, optional_text, text, texts
 from chaser.runners.decide import KIND
@@ -33,10 +36,27 @@ RETRY_WITHOUT_CREDENTIALS = 60.0
 """Seconds. Credentials come with a restart of the service, which looks at the queue at once."""
 
 
-class Runner:
-    """The kind, as the dispatcher knows it. Without a registrar its jobs wait, with `no_app_credentials`."""
+class RunnerInput(BaseModel):
+    """A workflow job of GitHub's that asks for a runner; more may stand beside this, for people to read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    installation_id: int
+    repository: str
+    organization: str | None
+    labels: Sequence[str]
+    workflow_job_id: int
+    profile: str
+
+
+class Runner(SandboxKind[RunnerInput]):
+    """Without a registrar its jobs wait, with `no_app_credentials`."""
 
     name = KIND
+    description = "Runs one GitHub Actions runner; made by the service when GitHub asks for one."
+    input = RunnerInput
+    open = False
+    output = Output.NONE
     patient = True
 
     def __init__(
@@ -45,6 +65,9 @@ class Runner:
         self._profiles = profiles
         self._instance = instance
         self._registrar = registrar
+
+    def admit(self, asked: RunnerInput, bounds: Bounds) -> Admitted:
+        return Admitted(asked.model_dump(mode="json"), profile=asked.profile)
 
     def spec(self, job: Job) -> SandboxSpec:
         if self._registrar is None:

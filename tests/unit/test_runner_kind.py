@@ -9,7 +9,7 @@ import pytest
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId, JobId, new_id, new_job_id
 from chaser.jobs.job import NO_SECRETS, Job, Status
-from chaser.jobs.kind import Kind
+from chaser.jobs.kind import Admitted, AnyKind
 from chaser.jobs.reason import Reason
 from chaser.runners.decide import MAX_ATTEMPTS
 from chaser.runners.registration import (
@@ -24,6 +24,7 @@ from chaser.runners.runner import Runner
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
 from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
 from chaser.secret import Secret
+from tests.kinds import row_of
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 INSTANCE = InstanceId(new_id("ins", NOW))
@@ -75,36 +76,21 @@ def job(
     labels: Sequence[str] = ("Chaser-Large", "linux", "chaser-large"),
     profile: str = "large",
 ) -> Job:
-    return Job(
+    asked = {
+        "installation_id": 5,
+        "repository": "octo-org/example",
+        "organization": "octo-org",
+        "labels": list(labels),
+        "workflow_job_id": 77,
+        "profile": profile,
+    }
+    admitted = Admitted(asked, NO_SECRETS, profile)
+    return row_of(
+        "github.runner",
+        admitted,
         id=JobId("job_01kdwbq2c0abcdefghjkmnpqrs"),
-        kind="github.runner",
-        status=Status.STARTING,
-        reason=None,
-        message=None,
-        input={
-            "installation_id": 5,
-            "repository": "octo-org/example",
-            "organization": "octo-org",
-            "labels": list(labels),
-            "workflow_job_id": 77,
-            "profile": profile,
-        },
-        secrets=NO_SECRETS,
-        result=None,
         attempt=attempt,
-        max_attempts=3,
-        priority=0,
-        key_id=None,
-        idempotency_key=None,
         origin="github/workflow_job/77",
-        sandbox_id=None,
-        cancel_requested=None,
-        created_at=NOW,
-        run_at=NOW,
-        queue_until=None,
-        started_at=None,
-        handed_over_at=None,
-        finished_at=None,
     )
 
 
@@ -113,8 +99,8 @@ def runner(registry: Registry | None) -> Runner:
 
 
 def test_it_is_a_kind() -> None:
-    kind: Kind = runner(None)
-    assert kind.name == "github.runner"
+    kind: AnyKind = runner(None)
+    assert (kind.name, kind.open) == ("github.runner", False)
 
 
 def test_the_sandbox_is_the_profiles_for_runners() -> None:
