@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -14,21 +14,51 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from chaser import keys
-from chaser.api.context import Admission, Api, Ping, Rules, admit_all
+from chaser.api.context import (
+    Admission,
+    Api,
+    Held,
+    Ping,
+    Rules,
+    WorkspaceParts,
+    admit_all,
+    nothing_held,
+)
 from chaser.api.middleware import RequestIdentity
 from chaser.api.problems import exception_handlers
 from chaser.api.routes import routes
+from chaser.api.workspace_access import WorkspaceAccess
 from chaser.clock import Clock, SystemClock
-from chaser.ids import JobId, KeyId, SandboxId, WorkerId, new_id, new_sandbox_id
+from chaser.errors import Refused, Unavailable
+from chaser.ids import (
+    JobId,
+    KeyId,
+    SandboxId,
+    WorkerId,
+    new_id,
+    new_sandbox_id,
+)
 from chaser.jobs.completion import Completion
+from chaser.jobs.deletion import Deletions
 from chaser.jobs.intake import Intake
 from chaser.jobs.job import Status, Verdict
-from chaser.jobs.ports import Claim, Fence, Frame, SandboxRow, Stream
+from chaser.jobs.kind import AnyKind, ServiceKind
+from chaser.jobs.kinds.table import kinds
+from chaser.jobs.kinds.workspaces import workspace_kinds
+from chaser.jobs.logs import Frame, Stream
+from chaser.jobs.ports import Claim, Fence, Full, Progress, SandboxRow
 from chaser.jobs.reason import Reason
 from chaser.keys import ALL_SCOPES, ApiKey
-from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
+from chaser.runners.runner import Runner
+from chaser.sandboxes.artifacts import Artifacts
+from chaser.sandboxes.engine import Engine
+from chaser.sandboxes.engines.fake import FakeEngine
+from chaser.sandboxes.spec import Isolation, Limits, Network, Profile, StepTerms, Streams, Terms
 from chaser.store.sealing import generate
 from chaser.store.store import Store, open_store
+from tests.engines import IMAGE as SMALL
+from tests.engines import REFERENCE, Site
+from tests.workshop import Workshop, equip
 
 IMAGE = "chaser-default:latest"
 LIMITS = Limits(cpus=2, memory_bytes=4 << 30, disk_bytes=20 << 30)
@@ -43,6 +73,13 @@ PROFILE = Profile(
     runner_isolation=Isolation.SUDO,
 )
 WORKER = WorkerId("wrk_test")
+TERMS = Terms(
+    "nonce",
+    (StepTerms(timeout=None, may_fail=False, replaces_shell=False),),
+    timedelta(minutes=1),
+    Streams.MERGED,
+    {},
+)
 
 
 @dataclass
@@ -59,7 +96,7 @@ class Hands:
     async def take(self) -> Claim:
         """The next job, once there is one."""
         while True:
-            claim = await self.store.jobs.claim(WORKER, self.clock.now(), frozenset())
+            claim = await self.store.jobs.claim(WORKER, self.clock.now(), Full())
             if claim is not None:
                 return claim
             await self.woken.wait()
@@ -67,23 +104,25 @@ class Hands:
 
     async def start(self) -> Claim:
         """The next job, running in a sandbox."""
-        claim = await self.take()
+        return await self.begin(await self.take())
+
+    async def begin(self, claim: Claim) -> Claim:
         sandbox = SandboxRow(
             new_sandbox_id(self.clock.now()), claim.job.id, claim.attempt, WORKER, "engine", self.clock.now()
         )
         assert await self.store.jobs.name_sandbox(claim, sandbox) is Fence.HELD
-        assert await self.store.jobs.hand_over(claim, self.clock.now()) is Fence.HELD
+        assert await self.store.jobs.hand_over(claim, TERMS, self.clock.now()) is Fence.HELD
         assert await self.store.jobs.begin(claim, self.clock.now()) is Fence.HELD
         self.completion.changed(claim.job.id)
         return claim
 
     async def print(
-        self, claim: Claim, data: bytes, stream: Stream = Stream.OUTPUT, skipped: int = 0
+        self, claim: Claim, data: bytes, stream: Stream = Stream.OUTPUT, skipped: int = 0, step: int = 0
     ) -> None:
         seq = self.seqs.get(claim.job.id, 0) + 1
         self.seqs[claim.job.id] = seq
-        frame = Frame(seq, stream, self.clock.now(), data, skipped)
-        assert await self.store.logs.append(claim, [frame]) is Fence.HELD
+        frame = Frame(seq, stream, self.clock.now(), data, skipped, step, claim.attempt)
+        assert await self.store.logs.append(claim, [frame], Progress(seq=seq)) is Fence.HELD
         self.completion.changed(claim.job.id)
 
     async def end(
@@ -95,6 +134,7 @@ class Hands:
         message: str | None = None,
         exit_code: int | None = 0,
         output_bytes: int = 0,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         result: dict[str, object] = {
             "exit_code": exit_code,
@@ -111,6 +151,7 @@ class Hands:
                 "total_ms": 10,
                 "warm": False,
             },
+            **(more or {}),
         }
         verdict = Verdict(status, reason, message, result)
         assert await self.store.jobs.finish(claim, verdict, self.clock.now()) is Fence.HELD
@@ -134,6 +175,31 @@ class Service:
     url: str
     key: str
     http: httpx.AsyncClient
+    shop: Workshop
+
+    async def perform(self) -> None:
+        """The next job, done as the service does those that need no sandbox; another is only taken."""
+        claim = await self.hands.take()
+        if isinstance(self.api.kinds[claim.job.kind], ServiceKind):
+            await self.do(claim)
+
+    async def work(self) -> None:
+        """The next job, whatever its kind."""
+        claim = await self.hands.take()
+        if isinstance(self.api.kinds[claim.job.kind], ServiceKind):
+            await self.do(claim)
+        else:
+            await self.hands.end(await self.hands.begin(claim))
+
+    async def do(self, claim: Claim) -> None:
+        kind = self.api.kinds[claim.job.kind]
+        assert isinstance(kind, ServiceKind)
+        try:
+            verdict = await kind.perform(claim.job)
+        except (Refused, Unavailable) as error:
+            verdict = Verdict(Status.FAILED, error.reason, error.message, {})
+        assert await self.store.jobs.finish(claim, verdict, self.hands.clock.now()) is Fence.HELD
+        self.hands.completion.changed(claim.job.id)
 
     async def key_with(self, **fields: object) -> str:
         """Another key, written into the store."""
@@ -167,8 +233,13 @@ async def service(
     pings: Mapping[str, Ping] | None = None,
     admission: Admission = admit_all,
     profiles: Mapping[str, Profile] | None = None,
+    held: Held = nothing_held,
+    clock: Clock | None = None,
+    more_kinds: Sequence[AnyKind] = (),
+    engine: Engine | None = None,
 ) -> AsyncGenerator[Service]:
-    clock = SystemClock()
+    """`engine` has what is in workspaces; else a fake one that goes with the service."""
+    clock = clock or SystemClock()
     store = await asyncio.to_thread(open_store, f"sqlite:///{directory / 'chaser.db'}", [generate()], clock)
     completion = Completion()
     hands = Hands(store, completion, clock)
@@ -179,18 +250,38 @@ async def service(
         wake=hands.woken.set,
         stop_running=lambda job_id, reason: hands.stopped.put_nowait((job_id, reason)),
     )
+    profiles = profiles or {"default": PROFILE}
+    for folder in ("uploads", "artifacts"):
+        (directory / folder).mkdir()
+    fake = FakeEngine({REFERENCE: SMALL})
+    used = engine or fake
+    shop = equip(Site(used, store.instance_id, SMALL, directory), store, directory)
+    deletions = Deletions(store.workspaces, used, intake, completion)
     api = Api(
         jobs=store.jobs,
         logs=store.logs,
         keys=store.keys,
+        uploads=shop.uploads,
+        artifacts=Artifacts(store.artifacts, directory / "artifacts"),
         intake=intake,
         completion=completion,
-        profiles=profiles or {"default": PROFILE},
+        profiles=profiles,
+        kinds=kinds(
+            profiles,
+            (
+                Runner(profiles, store.instance_id, None),
+                *workspace_kinds(store.workspaces, shop.files, shop.snapshots, deletions, clock),
+                *more_kinds,
+            ),
+        ),
+        workspaces=WorkspaceAccess(store.workspaces, clock),
+        workspace_parts=WorkspaceParts(store.workspaces, shop.files, shop.snapshots, deletions),
         clock=clock,
         version="0.0.0",
         rules=rules or Rules(),
         pings=pings or {"store": store.ping},
         admission=admission,
+        held=held,
     )
     secret = keys.generate()
     await store.keys.add(_key(secret, {"name": "first"}))
@@ -200,8 +291,10 @@ async def service(
             _listening(app, api) as url,
             httpx.AsyncClient(base_url=url, headers=bearer(secret.text), timeout=60) as http,
         ):
-            yield Service(api, app, store, hands, url, secret.text, http)
+            yield Service(api, app, store, hands, url, secret.text, http, shop)
     finally:
+        await shop.removals.drain(10)
+        await fake.close()
         await store.close()
 
 

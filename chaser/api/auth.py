@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from chaser import keys
 from chaser.api.context import Api
+from chaser.api.leash import touch
 from chaser.api.schemas.jobs import JOB_ID
 from chaser.errors import Rejected
 from chaser.ids import JobId
@@ -51,8 +52,9 @@ def may_see(key: ApiKey, job: Job) -> bool:
 
 
 async def visible_job(api: Api, key: ApiKey, job_id: str) -> Job:
-    """The job. One that the key may not see is the same to it as one that there isn't."""
+    """The job, whose leash this renews. One that the key may not see is the same to it as one that there isn't."""
     job = await api.jobs.get(JobId(job_id)) if _JOB_ID.fullmatch(job_id) else None
     if job is None or not may_see(key, job):
         raise Rejected(404, "job_not_found", _NO_JOB)
+    await touch(api, job)
     return job

@@ -23,10 +23,6 @@ class Body:
     raw: bytes
     document: object
 
-    def canonical(self) -> bytes:
-        """The same bytes for every way to write the same document."""
-        return json.dumps(self.document, sort_keys=True, separators=(",", ":")).encode()
-
     def parse(self, model: type[Model], context: Mapping[str, object] | None = None) -> Model:
         """The body as `model`. Raises `Rejected` with every fault at once."""
         faults = [FieldFault(where, why) for where, why in _unspeakable(self.document)]
@@ -40,11 +36,11 @@ class Body:
             raise invalid(faults_of(error)) from None
 
 
-async def read_json(request: Request, rules: Rules) -> Body:
-    """The request's body, read and parsed. Raises `Rejected`: too large, too slow, not JSON."""
+async def read_json(request: Request, rules: Rules, most: int | None = None) -> Body:
+    """The request's body, read and parsed; `most` bytes of it. Raises `Rejected`: too large, too slow, not JSON."""
     try:
         async with asyncio.timeout(rules.body_deadline.total_seconds()):
-            raw = await _read(request, rules.body_bytes)
+            raw = await _read(request, most or rules.body_bytes)
     except TimeoutError:
         raise Rejected(408, "request_timeout", "The body did not arrive in time; send it again.") from None
     return Body(raw, _decode(raw))

@@ -4,14 +4,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 from chaser.api.audience import Audience
+from chaser.api.queue_length import QueueLength
+from chaser.api.schemas.jobs import Because
 from chaser.clock import Clock
+from chaser.ids import WorkspaceId
 from chaser.jobs.completion import Completion
+from chaser.jobs.deletion import Deletions
 from chaser.jobs.intake import Intake
-from chaser.jobs.ports import JobStore, LogStore
-from chaser.keys import KeyStore
+from chaser.jobs.kind import AnyKind, Bounds
+from chaser.jobs.logs import LogStore
+from chaser.jobs.ports import JobStore
+from chaser.keys import ApiKey, KeyStore
+from chaser.sandboxes.artifacts import Artifacts
+from chaser.sandboxes.snapshots import Snapshots
 from chaser.sandboxes.spec import Profile
+from chaser.sandboxes.uploads import Uploads
+from chaser.sandboxes.workspace_files import WorkspaceFiles
+from chaser.sandboxes.workspaces import Workspace, WorkspaceStore
 
 Ping = Callable[[], Awaitable[None]]
 """Returns when the part answers. Raises `Unavailable` with what to check when it does not."""
@@ -20,8 +32,54 @@ Admission = Callable[[], None]
 """Raises `Unavailable` or `Rejected` when no new work is taken: the disk is low, the service is stopping."""
 
 
+Held = Callable[[], Because | None]
+"""Why no job at all may start now; none: nothing is in the way."""
+
+
 def admit_all() -> None:
     """The admission that refuses nothing."""
+
+
+def nothing_held() -> None:
+    """Where nothing is ever in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A workspace that a job may run in. `image` is the workspace's own; none: the profile's."""
+
+    id: WorkspaceId
+    image: str | None = None
+
+
+class Workspaces(Protocol):
+    async def use(self, selector: str, key: ApiKey) -> Place:
+        """The workspace of that name or id, to run a job in; a name that is new makes one.
+
+        Raises `Rejected`: `workspace_not_found` (404) for an id that is none, `forbidden` (403) where the key's prefix
+        does not cover it.
+        """
+        ...
+
+    async def find(self, selector: str, key: ApiKey) -> WorkspaceId:
+        """The workspace of that name or id. Raises `Rejected` as `use` does, for a name that is none too."""
+        ...
+
+    async def visible(self, selector: str, key: ApiKey) -> Workspace:
+        """The same, with all that is known of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceParts:
+    """What the routes under /v1/workspaces stand on."""
+
+    rows: WorkspaceStore
+    files: WorkspaceFiles
+    snapshots: Snapshots
+    deletions: Deletions
+    default_quota: int | None = None
+    """Of a workspace whose maker does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +93,11 @@ class Rules:
     default_timeout: timedelta = timedelta(minutes=10)
     max_timeout: timedelta = timedelta(hours=6)
     default_queue_timeout: timedelta = timedelta(minutes=5)
-    max_queue_timeout: timedelta = timedelta(days=1)
+    """Of an exec, whose client waits. A job that is posted may wait for ever, if it does not say."""
+    max_queue_timeout: timedelta = timedelta(days=30)
     body_bytes: int = 1 << 20
+    batch_bytes: int = 16 << 20
+    """Of a body that holds many jobs; each of them may be as large as a body of its own."""
     body_deadline: timedelta = timedelta(seconds=30)
     """How long a client may take to send a body."""
     answer_after: timedelta = timedelta(seconds=8)
@@ -47,7 +108,17 @@ class Rules:
     """How often a waiting answer reads the store without having been told of a change."""
     stall: timedelta = timedelta(seconds=60)
     """How long one write to a client may stand still before its connection is cut. The run goes on."""
+    longest_feed: timedelta = timedelta(hours=1)
+    """When a stream of all jobs' events ends, so that its client comes again with a key that still holds."""
     ping_deadline: timedelta = timedelta(seconds=3)
+    turn_timeout: timedelta = timedelta(seconds=15)
+    """How long a change of a workspace waits for its turn, which only other changes should be before."""
+    change_wait: timedelta = timedelta(seconds=45)
+    """How long a call waits for a change of a workspace; after that the change goes on as a job."""
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.default_timeout, self.max_timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +129,21 @@ class Api:
     jobs: JobStore
     logs: LogStore
     keys: KeyStore
+    uploads: Uploads
+    artifacts: Artifacts
     intake: Intake
     completion: Completion
     profiles: Mapping[str, Profile]
+    kinds: Mapping[str, AnyKind]
+    """By name: `chaser.jobs.kinds.table`."""
+    workspaces: Workspaces
+    workspace_parts: WorkspaceParts
     clock: Clock
     version: str
     rules: Rules = field(default_factory=Rules)
     pings: Mapping[str, Ping] = field(default_factory=dict[str, Ping])
     admission: Admission = admit_all
+    held: Held = nothing_held
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     audience: Audience = field(default_factory=Audience)
+    queue_length: QueueLength = field(default_factory=QueueLength)

@@ -1,4 +1,4 @@
-"""An exec as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+"""An exec as server-sent events.
 
 `started`, then `output` as it is written, then `result`. A client that reads slowly slows down nothing but itself:
 the output is read from the log, a bounded piece at a time, and only as fast as it is taken.
@@ -8,27 +8,25 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import structlog
-from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from chaser.api.answers import exec_answer
 from chaser.api.context import Api
 from chaser.api.frames import Decoder, Piece
 from chaser.api.leaving import leave
-from chaser.api.log_reader import follow
+from chaser.api.log_reader import decoder_after, follow
+from chaser.api.results import exec_answer
 from chaser.api.schemas.exec import OutputEvent, StartedEvent
-from chaser.api.sending import STREAMING_HEADERS, Sender, Stalled
+from chaser.api.sending import Sender, Stalled
+from chaser.api.sse import HEADERS, comment, event
 from chaser.api.vigil import News
 from chaser.errors import ChaserError
 from chaser.jobs.job import Job
-from chaser.jobs.ports import Frame
+from chaser.jobs.logs import Frame
 
 _log = structlog.stdlib.get_logger("chaser.api")
 
-MEDIA_TYPE = "text/event-stream"
-_HEADERS = {"Content-Type": f"{MEDIA_TYPE}; charset=utf-8", **STREAMING_HEADERS}
-_COMMENT = b": the run goes on\n\n"
+_COMMENT = comment("the run goes on")
 
 
 class EventStream(Response):
@@ -52,9 +50,10 @@ class EventStream(Response):
             _log.warning("An event stream was cut.", action="cut", job_id=self._job.id, error=str(error))
 
     async def _tell(self, receive: Receive, sender: Sender) -> None:
-        await sender.start(200, _HEADERS)
+        await sender.start(200, HEADERS)
         await sender.piece(event("started", self._started()))
-        async with aclosing(follow(self._api, self._job.id, self._after, receive)) as told:
+        self._decoder = await decoder_after(self._api, self._job.id, self._after)
+        async with aclosing(follow(self._api, self._job, self._after, receive)) as told:
             async for item in told:
                 match item:
                     case News.GONE:
@@ -81,12 +80,6 @@ class EventStream(Response):
     def _started(self) -> StartedEvent:
         job = self._job
         return StartedEvent(id=job.id, kind=job.kind, status=job.status.value, created_at=job.created_at)
-
-
-def event(name: str, data: BaseModel, event_id: int | None = None) -> bytes:
-    """One event. Its data is one line: JSON writes line ends within strings as escapes."""
-    identity = "" if event_id is None else f"id: {event_id}\n"
-    return f"event: {name}\n{identity}data: {data.model_dump_json()}\n\n".encode()
 
 
 def _output(piece: Piece) -> bytes:

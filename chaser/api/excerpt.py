@@ -4,52 +4,82 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaser.ids import JobId
-from chaser.jobs.ports import Frame, LogStore, Stream
+from chaser.jobs.logs import Frame, LogStore, Stream
 
 MOST = 1 << 20
-HALF = (MOST - 256) // 2
-"""Room for the line between the halves is kept free."""
+STEP_MOST = 64 << 10
+_LINE = 256
+"""Room that is kept free for the line between the halves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
     text: str
-    left_out: int
-    total: int
-    """Bytes that the run printed, as far as is known."""
+    left_out: int | None
+    """Bytes; none: some, which nobody has counted."""
+    total: int | None
+    """Bytes that were printed, as far as is known; none: nobody has counted."""
 
     @property
     def truncated(self) -> bool:
-        return self.left_out > 0
+        return self.left_out != 0
 
 
-async def excerpt(logs: LogStore, job_id: JobId, total: int | None) -> Excerpt:
-    """`total` is what the run printed, if its end was measured; else the log is counted."""
+async def excerpt(logs: LogStore, job_id: JobId, attempt: int, total: int | None) -> Excerpt:
+    """Of all that an attempt has printed. `total` is how much that was, if its end was measured; else it is counted."""
     if total == 0:
-        return Excerpt("", 0, 0)
-    first, last = await logs.ends(job_id, HALF)
-    head, tail = _around_the_hole([*first, *last])
-    whole = not tail and len(head) <= MOST and not _holed([*first, *last])
-    if whole and (total is None or total <= len(head)):
-        return Excerpt(head.decode("utf-8", "replace"), 0, len(head))
-    if not tail:
-        head, tail = head[:HALF], head[HALF:]
-    head, tail = _whole_at_the_end(head[:HALF]), _whole_at_the_start(tail[-HALF:])
+        return Excerpt("", left_out=0, total=0)
+    first, last = await logs.ends(job_id, _half(MOST), attempt)
+    whole = _whole([*first, *last], MOST)
+    if whole is not None and (total is None or total <= len(whole)):
+        return Excerpt(whole.decode("utf-8", "replace"), left_out=0, total=len(whole))
+    head, tail = _halves([*first, *last], MOST)
     if total is None:
-        total = await _count(logs, job_id)
+        total = await _count(logs, job_id, attempt)
     left_out = max(0, total - len(head) - len(tail))
-    line = f"\n[chaser: {left_out} bytes are left out here; all that is kept is at /v1/jobs/{job_id}/logs]\n"
-    text = head.decode("utf-8", "replace") + (line if left_out else "") + tail.decode("utf-8", "replace")
-    return Excerpt(text, left_out, total)
+    said = f"{left_out} bytes are left out here; all that is kept is at /v1/jobs/{job_id}/logs"
+    return Excerpt(_joined(head, said if left_out else None, tail), left_out=left_out, total=total)
 
 
-def _holed(frames: Sequence[Frame]) -> bool:
-    return any(_hole_before(frames, at) for at in range(len(frames)))
+async def step_excerpt(logs: LogStore, job_id: JobId, attempt: int, step: int) -> Excerpt:
+    """Of what one step has printed. What is left out is not counted: it would have to be read."""
+    first, last = await logs.ends(job_id, _half(STEP_MOST), attempt, step)
+    whole = _whole([*first, *last], STEP_MOST)
+    if whole is not None:
+        return Excerpt(whole.decode("utf-8", "replace"), left_out=0, total=len(whole))
+    head, tail = _halves([*first, *last], STEP_MOST)
+    said = f"output is left out here; all that is kept is at /v1/jobs/{job_id}/logs"
+    return Excerpt(_joined(head, said, tail), left_out=None, total=None)
+
+
+def _half(most: int) -> int:
+    return (most - _LINE) // 2
+
+
+def _joined(head: bytes, said: str | None, tail: bytes) -> str:
+    line = "" if said is None else f"\n[chaser: {said}]\n"
+    return head.decode("utf-8", "replace") + line + tail.decode("utf-8", "replace")
+
+
+def _whole(frames: Sequence[Frame], most: int) -> bytes | None:
+    """All of the output, if nothing is missing and it fits."""
+    head, tail = _around_the_hole(frames)
+    holed = any(_hole_before(frames, at) for at in range(len(frames)))
+    return None if tail or holed or len(head) > most else head
+
+
+def _halves(frames: Sequence[Frame], most: int) -> tuple[bytes, bytes]:
+    half = _half(most)
+    head, tail = _around_the_hole(frames)
+    if not tail:
+        head, tail = head[:half], head[half:]
+    return _whole_at_the_end(head[:half]), _whole_at_the_start(tail[-half:])
 
 
 def _hole_before(frames: Sequence[Frame], at: int) -> bool:
-    before = frames[at - 1].seq if at else 0
-    return frames[at].stream is Stream.GAP or frames[at].seq != before + 1
+    """Before the first frame there is nothing: an attempt, and a step, begin wherever the one before has ended."""
+    follows = at == 0 or frames[at].seq == frames[at - 1].seq + 1
+    return frames[at].stream is Stream.GAP or not follows
 
 
 def _around_the_hole(frames: Sequence[Frame]) -> tuple[bytes, bytes]:
@@ -79,9 +109,9 @@ def _whole_at_the_start(data: bytes) -> bytes:
     return data[skip:]
 
 
-async def _count(logs: LogStore, job_id: JobId) -> int:
+async def _count(logs: LogStore, job_id: JobId, attempt: int) -> int:
     total, after = 0, 0
     while frames := await logs.read(job_id, after, MOST):
-        total += sum(len(frame.data) + frame.skipped for frame in frames)
+        total += sum(len(frame.data) + frame.skipped for frame in frames if frame.attempt == attempt)
         after = frames[-1].seq
     return total

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from chaser.jobs.ports import Frame, Stream
+from chaser.jobs.logs import Frame, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class Decoder:
             elif text := self._decoder(frame.stream).decode(frame.data):
                 yield Piece(frame, frame.stream, text)
             self._last = frame
+
+    def pass_over(self, frames: Iterable[Frame]) -> None:
+        """Frames that were told before: of them only the begin of a character matters that they do not complete."""
+        for _ in self.feed(frames):
+            pass
 
     def finish(self) -> Iterator[Piece]:
         """The log has ended: what was begun and never completed."""

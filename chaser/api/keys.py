@@ -17,6 +17,7 @@ from chaser.api.schemas.keys import KEY_ID, KeyAnswer, KeyPage, KeyQuery, KeyReq
 from chaser.errors import FieldFault, Rejected
 from chaser.ids import KeyId, new_id
 from chaser.keys import ALL_SCOPES, ApiKey
+from chaser.sandboxes.workspaces import folded
 
 _log = structlog.stdlib.get_logger("chaser.api")
 
@@ -54,6 +55,7 @@ async def create(call: Call) -> Response:
         max_running=wanted.max_running,
         own_jobs=call.key.own_jobs if wanted.own_jobs is None else wanted.own_jobs,
         expires_at=wanted.expires_at,
+        workspace_prefix=wanted.workspace_prefix,
     )
     key = _within(asked, call.key)
     await call.api.keys.add(key)
@@ -76,6 +78,7 @@ def _within(asked: ApiKey, maker: ApiKey) -> ApiKey:
         profiles=_or(asked.profiles, maker.profiles),
         max_running=_or(asked.max_running, maker.max_running),
         expires_at=_or(asked.expires_at, maker.expires_at),
+        workspace_prefix=_or(asked.workspace_prefix, maker.workspace_prefix),
     )
     if maker.profiles is not None and not (key.profiles or frozenset()) <= maker.profiles:
         forbid(
@@ -85,6 +88,8 @@ def _within(asked: ApiKey, maker: ApiKey) -> ApiKey:
         forbid(f"A key cannot give more runs at once than it has: {maker.max_running}.")
     if maker.expires_at is not None and key.expires_at is not None and key.expires_at > maker.expires_at:
         forbid("A key cannot make one that lives longer than itself.")
+    if not folded(key.workspace_prefix or "").startswith(folded(maker.workspace_prefix or "")):
+        forbid(f"A key cannot give more workspaces than those that begin with {maker.workspace_prefix!r}.")
     return key
 
 
@@ -111,6 +116,7 @@ def _answer(key: ApiKey) -> KeyAnswer:
         profiles=None if key.profiles is None else sorted(key.profiles),
         max_running=key.max_running,
         own_jobs=key.own_jobs,
+        workspace_prefix=key.workspace_prefix,
         created_at=key.created_at,
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,

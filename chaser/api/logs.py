@@ -12,13 +12,13 @@ from chaser.api.body import read_query
 from chaser.api.call import Call
 from chaser.api.context import Api
 from chaser.api.frames import Decoder, Piece
-from chaser.api.log_reader import Followed, drain, follow
+from chaser.api.log_reader import Followed, decoder_after, drain, follow
 from chaser.api.schemas.jobs import FrameLine, LogFormat, LogQuery
 from chaser.api.sending import STREAMING_HEADERS, Sender, Stalled
 from chaser.api.vigil import News
 from chaser.errors import ChaserError
 from chaser.jobs.job import Job
-from chaser.jobs.ports import Frame, Stream
+from chaser.jobs.logs import Frame, Stream
 
 _log = structlog.stdlib.get_logger("chaser.api")
 
@@ -46,6 +46,8 @@ class LogAnswer(Response):
         media_type = NDJSON if self._lines else TEXT
         headers = {"Content-Type": media_type, "X-Content-Type-Options": "nosniff", **STREAMING_HEADERS}
         try:
+            if self._lines:
+                self._decoder = await decoder_after(self._api, self._job.id, self._query.after)
             await sender.start(200, headers)
             await self._tell(self._source(receive), sender)
         except Stalled:
@@ -55,7 +57,7 @@ class LogAnswer(Response):
 
     def _source(self, receive: Receive) -> AsyncGenerator[Followed]:
         if self._query.follow:
-            return follow(self._api, self._job.id, self._query.after, receive)
+            return follow(self._api, self._job, self._query.after, receive)
         return _only_frames(drain(self._api, self._job.id, self._query.after))
 
     async def _tell(self, source: AsyncGenerator[Followed], sender: Sender) -> None:
@@ -66,7 +68,9 @@ class LogAnswer(Response):
                         # not ended: a whole answer would say that this is all of the log
                         return
                     case News():
-                        continue
+                        # an empty line: a client that is gone without a word is found out, and a proxy stays quiet
+                        if self._lines:
+                            await sender.piece(b"\n")
                     case Job():
                         break
                     case frames:
@@ -87,13 +91,22 @@ async def _only_frames(pages: AsyncGenerator[Sequence[Frame]]) -> AsyncGenerator
 
 
 def _bytes(frame: Frame) -> bytes:
-    if frame.stream is Stream.GAP:
+    if frame.stream is not Stream.GAP:
+        return frame.data
+    if frame.skipped:
         return f"\n[chaser: {frame.skipped} bytes are left out here]\n".encode()
-    return frame.data
+    return b"\n[chaser: output may be missing here]\n"
 
 
 def _line(piece: Piece) -> bytes:
+    frame = piece.frame
     line = FrameLine(
-        seq=piece.frame.seq, stream=piece.stream, at=piece.frame.at, data=piece.text, skipped=piece.skipped
+        seq=frame.seq,
+        attempt=frame.attempt,
+        step=frame.step,
+        stream=piece.stream,
+        at=frame.at,
+        data=piece.text,
+        skipped=piece.skipped,
     )
     return line.model_dump_json(exclude_none=True).encode() + b"\n"

@@ -9,10 +9,10 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from chaser.api.answers import exec_answer
 from chaser.api.context import Api
 from chaser.api.early_end import raise_early
 from chaser.api.leaving import leave
+from chaser.api.results import exec_answer
 from chaser.api.sending import STREAMING_HEADERS, Sender, Stalled
 from chaser.api.vigil import News, Vigil, vigil
 from chaser.errors import ChaserError, Unavailable
@@ -36,7 +36,7 @@ class LongAnswer(Response):
         sender = Sender(send, self._api.rules.stall)
         job_id = self._job.id
         with self._api.audience.join(job_id):
-            async with vigil(self._api, job_id, receive) as held:
+            async with vigil(self._api, self._job, receive) as held:
                 try:
                     await self._converse(held, sender)
                 except Stalled:

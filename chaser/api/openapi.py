@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -10,22 +9,27 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from chaser.api.context import Api
+from chaser.api.kind_schemas import add_bounds, one_of, requests
 from chaser.api.operation import JSON, Answer, Header, Keyed, Operation
+from chaser.api.schemas.job_request import BatchRequest, JobRequest
 from chaser.api.schemas.problem import ProblemAnswer
 
 _REF = "#/components/schemas/{model}"
-_PARAMETER = re.compile(r"\{(\w+)\}")
+_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 
 Json = dict[str, Any]
 _Refs = Mapping[tuple[Any, JsonSchemaMode], Json]
 
 
 def document(operations: Sequence[Operation], api: Api) -> Json:
-    refs, schemas = _schemas(operations)
-    _add_settings(schemas, api)
+    refs, schemas = _schemas(operations, api)
+    add_bounds(schemas.values(), api.rules)
+    _name_the_kinds(schemas, api)
     paths: Json = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs, schemas)
+        paths.setdefault(_PARAMETER.sub(r"{\1}", operation.path), {})[operation.method.lower()] = _operation(
+            operation, refs, schemas
+        )
     queries = {_name(refs[model, "validation"]) for model in _queries(operations)}
     return {
         "openapi": "3.1.0",
@@ -44,8 +48,8 @@ def document(operations: Sequence[Operation], api: Api) -> Json:
     }
 
 
-def _schemas(operations: Sequence[Operation]) -> tuple[_Refs, Json]:
-    taken = [model for operation in operations if (model := operation.body)]
+def _schemas(operations: Sequence[Operation], api: Api) -> tuple[_Refs, Json]:
+    taken = [*(model for operation in operations if (model := operation.body)), *requests(api)]
     given = [
         model
         for operation in operations
@@ -67,14 +71,11 @@ def _queries(operations: Iterable[Operation]) -> list[type[BaseModel]]:
     return [operation.query for operation in operations if operation.query]
 
 
-def _add_settings(schemas: Json, api: Api) -> None:
-    """What a setting bounds, the types learn only when they validate."""
-    fields = schemas["ExecRequest"]["properties"]
-    for name, most in (
-        ("timeout_ms", api.rules.max_timeout),
-        ("queue_timeout_ms", api.rules.max_queue_timeout),
-    ):
-        fields[name]["anyOf"][0]["maximum"] = most // timedelta(milliseconds=1)
+def _name_the_kinds(schemas: Json, api: Api) -> None:
+    """Which kinds there are, only the wiring knows."""
+    schemas[JobRequest.__name__] = one_of(api, _REF)
+    jobs = schemas[BatchRequest.__name__]["properties"]["jobs"]
+    jobs["items"] = {"$ref": _REF.format(model=JobRequest.__name__)}
 
 
 def _operation(operation: Operation, refs: _Refs, schemas: Json) -> Json:
@@ -100,6 +101,8 @@ def _operation(operation: Operation, refs: _Refs, schemas: Json) -> Json:
     if operation.body:
         content = {JSON: {"schema": refs[operation.body, "validation"]}}
         described["requestBody"] = {"required": True, "content": content}
+    if operation.raw:
+        described["requestBody"] = {"required": True, "content": {name: {} for name in operation.raw}}
     return described
 
 

@@ -59,6 +59,8 @@ class Operation:
     description: str = ""
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    raw: tuple[str, ...] = ()
+    """The media types of a body that is bytes, taken as they are."""
     headers: tuple[Header, ...] = ()
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     """Errors of its own, beside those that follow from the rest."""
@@ -73,6 +75,7 @@ class Operation:
             statuses[503] = "A part that this needs does not answer; the code says which"
         if self.body is not None:
             statuses[400] = "`malformed_json`"
+        if self.body is not None or self.raw:
             statuses[408] = "`request_timeout`: the body did not arrive in time"
             statuses[413] = "`body_too_large`"
         if self.body is not None or self.query is not None:

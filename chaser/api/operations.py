@@ -1,23 +1,25 @@
 """Everything that the API serves, but for its own description: one entry an operation."""
 
 from chaser.api import exec as run
-from chaser.api import health, jobs, keys, logs
-from chaser.api.event_stream import MEDIA_TYPE
+from chaser.api import health, keys
+from chaser.api.file_operations import ARTIFACTS, UPLOADS
+from chaser.api.job_operations import JOBS
 from chaser.api.operation import JSON, Answer, Header, Keyed, Operation, Public, answered
-from chaser.api.schemas.exec import ExecAnswer, ExecRequest
+from chaser.api.schemas.exec import ExecAnswer
 from chaser.api.schemas.health import LiveAnswer, ReadyAnswer
-from chaser.api.schemas.jobs import EventList, FrameLine, JobAnswer, JobPage, JobQuery, ListQuery, LogQuery
+from chaser.api.schemas.jobs import JobAnswer
 from chaser.api.schemas.keys import KeyAnswer, KeyPage, KeyQuery, KeyRequest, NewKeyAnswer
+from chaser.api.sse import MEDIA_TYPE
+from chaser.api.workspace_operations import FILES, SNAPSHOTS, WORKSPACES
+from chaser.jobs.kinds.exec import ExecRequest
 from chaser.keys import Scope
-
-_NO_JOB = {404: "`job_not_found`"}
 
 EXEC = Operation(
     method="POST",
     path="/v1/exec",
     name="exec",
     tag="exec",
-    summary="Run one command in a fresh sandbox, and get its result.",
+    summary="Run one command in a sandbox, and get its result.",
     description=(
         "Answers when the run has ended, with 200 whatever the command did. What is known soon has a status of its "
         "own; a run that takes longer begins its answer with 200 and a space now and then, followed by the JSON "
@@ -49,69 +51,12 @@ EXEC = Operation(
     ),
     refusals={
         403: "`forbidden`; `image_forbidden`, `registry_unauthorized`",
-        404: "`image_not_found`",
+        404: "`image_not_found`, `workspace_not_found`",
         409: "`idempotency_conflict`: the key is in use for another request",
         422: "`invalid_request`: every fault at once in `details.fields`; `not_supported`: not served by this version",
         429: "`rate_limited`, or `too_busy`: the queue is full",
         503: "`engine_unavailable`, `registry_unavailable`, `stopping`: try again later",
     },
-)
-
-JOBS = (
-    Operation(
-        method="GET",
-        path="/v1/jobs",
-        name="listJobs",
-        tag="jobs",
-        summary="List jobs, newest first.",
-        serve=Keyed(Scope.JOBS_READ, jobs.index),
-        query=ListQuery,
-        answers=(answered(JobPage),),
-    ),
-    Operation(
-        method="GET",
-        path="/v1/jobs/{id}",
-        name="getJob",
-        tag="jobs",
-        summary="Read a job; with wait_ms, as soon as it has ended.",
-        serve=Keyed(Scope.JOBS_READ, jobs.read),
-        query=JobQuery,
-        answers=(answered(JobAnswer),),
-        refusals=_NO_JOB,
-    ),
-    Operation(
-        method="POST",
-        path="/v1/jobs/{id}/cancel",
-        name="cancelJob",
-        tag="jobs",
-        summary="Ask for a job's end.",
-        description="A queued job ends at once; of a running one nothing is left soon after.",
-        serve=Keyed(Scope.JOBS_WRITE, jobs.cancel),
-        answers=(answered(JobAnswer, 202),),
-        refusals={**_NO_JOB, 409: "`job_finished`: it has ended already"},
-    ),
-    Operation(
-        method="GET",
-        path="/v1/jobs/{id}/logs",
-        name="getLogs",
-        tag="jobs",
-        summary="What the job has printed.",
-        description="`after` goes on from a frame's `seq`, without loss or repeat; `follow` stays until the end.",
-        serve=Keyed(Scope.JOBS_READ, logs.read),
-        query=LogQuery,
-        answers=(Answer(200, "The log.", {"text/plain": None, logs.NDJSON: FrameLine}),),
-        refusals=_NO_JOB,
-    ),
-    Operation(
-        method="GET",
-        path="/v1/jobs/{id}/events",
-        name="listEvents",
-        tag="jobs",
-        summary="The job's history: each change of its state.",
-        serve=Keyed(Scope.JOBS_READ, jobs.events),
-        answers=(answered(EventList),),
-        refusals=_NO_JOB,
-    ),
 )
 
 KEYS = (
@@ -169,4 +114,4 @@ HEALTH = (
     ),
 )
 
-OPERATIONS = (EXEC, *JOBS, *KEYS, *HEALTH)
+OPERATIONS = (EXEC, *JOBS, *UPLOADS, *ARTIFACTS, *WORKSPACES, *FILES, *SNAPSHOTS, *KEYS, *HEALTH)

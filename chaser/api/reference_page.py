@@ -77,7 +77,11 @@ def _body(operation: Json) -> str:
     if "requestBody" not in operation:
         return ""
     contents = operation["requestBody"]["content"]
-    rows = [(f"<code>{escape(name)}</code>", _type(content["schema"])) for name, content in contents.items()]
+    # a body of bytes, taken as they are, has no schema
+    rows = [
+        (f"<code>{escape(name)}</code>", _type(content["schema"]) if content else "bytes")
+        for name, content in contents.items()
+    ]
     return _table("Body", ("media type", "type"), rows)
 
 
@@ -118,8 +122,10 @@ def _type(schema: Json) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#type-{escape(name)}">{escape(name)}</a>'
-    if "anyOf" in schema:
-        return " or ".join(_type(member) for member in schema["anyOf"])
+    if members := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_type(member) for member in members)
+    if "const" in schema:
+        return f"<code>{escape(str(schema['const']))}</code>"
     if "enum" in schema:
         return " ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":

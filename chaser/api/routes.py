@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,6 +16,21 @@ from chaser.api.operations import OPERATIONS
 from chaser.api.rate import Rate
 from chaser.api.reference import Reference
 from chaser.errors import Rejected
+
+
+class AnyPath(Convertor[str]):
+    """The rest of a path, whatever is in it: files may have names with line breaks, which Starlette's own leaves out."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("path", AnyPath())
 
 
 def routes(api: Api) -> list[Route]:

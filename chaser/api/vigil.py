@@ -1,4 +1,4 @@
-"""Waiting on a job on behalf of a client: for news of the job, of the client, and of the service's own stop."""
+"""Waiting on behalf of a client: for news of a job, or of any, of the client, and of the service's own stop."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,6 +10,7 @@ import structlog
 from starlette.types import Receive
 
 from chaser.api.context import Api
+from chaser.api.leash import held
 from chaser.errors import Unavailable
 from chaser.ids import JobId
 from chaser.jobs.completion import Watch
@@ -23,7 +24,7 @@ _MOST_PAUSE = 0.05
 
 class News(Enum):
     CHANGED = "changed"
-    """The job's row or log has been written, or nobody has looked for a while."""
+    """A job's row or log has been written, or nobody has looked for a while."""
     GONE = "gone"
     """The client has closed its connection."""
     STOPPING = "stopping"
@@ -32,17 +33,14 @@ class News(Enum):
     """Nothing of it, for as long as was asked."""
 
 
-class Vigil:
-    """One client's wait on one job. Made by `vigil`."""
+class Lookout:
+    """One client's wait for news. Made by `lookout`."""
 
-    def __init__(self, api: Api, job_id: JobId, watch: Watch, receive: Receive) -> None:
-        self._api = api
-        self._job_id = job_id
+    def __init__(self, api: Api, watch: Watch, receive: Receive) -> None:
         self._watch = watch
         self._gone = asyncio.create_task(_disconnected(receive))
         self._stopping = asyncio.create_task(_stopped(api.stopping))
         self._change = asyncio.create_task(watch.wait())
-        self._looks = 0
 
     @property
     def interrupted(self) -> bool:
@@ -61,6 +59,22 @@ class Vigil:
             self._change = asyncio.create_task(self._watch.wait())
             return News.CHANGED
         return News.QUIET
+
+    async def close(self) -> None:
+        tasks = (self._gone, self._stopping, self._change)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Vigil(Lookout):
+    """One client's wait on one job. Made by `vigil`."""
+
+    def __init__(self, api: Api, job_id: JobId, watch: Watch, receive: Receive) -> None:
+        super().__init__(api, watch, receive)
+        self._api = api
+        self._job_id = job_id
+        self._looks = 0
 
     async def ended_within(self, span: timedelta) -> Job | News:
         """The job, once ended; else why it is not waited for any longer (never `CHANGED`)."""
@@ -90,22 +104,28 @@ class Vigil:
             )
             return None
 
-    async def close(self) -> None:
-        tasks = (self._gone, self._stopping, self._change)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+
+@asynccontextmanager
+async def lookout(api: Api, receive: Receive) -> AsyncGenerator[Lookout]:
+    """News of any job."""
+    with api.completion.watch_all() as watch:
+        kept = Lookout(api, watch, receive)
+        try:
+            yield kept
+        finally:
+            await kept.close()
 
 
 @asynccontextmanager
-async def vigil(api: Api, job_id: JobId, receive: Receive) -> AsyncGenerator[Vigil]:
+async def vigil(api: Api, job: Job, receive: Receive) -> AsyncGenerator[Vigil]:
     """A vigil over the job. The request's body must have been read: what `receive` gives then is the client's leaving."""
-    with api.completion.watch(job_id) as watch:
-        held = Vigil(api, job_id, watch, receive)
+    with api.completion.watch(job.id) as watch:
+        kept = Vigil(api, job.id, watch, receive)
         try:
-            yield held
+            async with held(api, job):
+                yield kept
         finally:
-            await held.close()
+            await kept.close()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -14,7 +14,7 @@ from chaser.api.context import Rules
 from chaser.errors import Unavailable
 from chaser.ids import JobId
 from chaser.jobs.job import Job, Status
-from chaser.jobs.ports import Stream
+from chaser.jobs.logs import Stream
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.spec import Network
 from chaser.store.jobs import Jobs

@@ -144,10 +144,6 @@ async def test_more_faults_than_anyone_reads_are_counted(running: Service) -> No
 @pytest.mark.parametrize(
     ("body", "names"),
     [
-        ({"workspace": "w"}, ["/workspace"]),
-        ({"workspace": "w", "workspace_mode": "copy"}, ["/workspace", "/workspace_mode"]),
-        ({"inputs": [{"upload": "upl_1", "path": "/x"}]}, ["/inputs"]),
-        ({"artifacts": ["*.log"]}, ["/artifacts"]),
         ({"keep_on_failure": True}, ["/keep_on_failure"]),
         ({"network": "allowlist"}, ["/network"]),
     ],

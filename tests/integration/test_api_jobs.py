@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaser.api.context import Rules
-from chaser.jobs.ports import Stream
+from chaser.jobs.logs import Stream
 from chaser.jobs.reason import Reason
 from tests.api_service import Service, bearer, service
 
@@ -130,6 +130,27 @@ async def test_a_log_goes_on_after_a_frame_and_by_stream(running: Service) -> No
         (4, "stdout", "two"),
     ]
     assert frames[1]["skipped"] == 9
+
+
+@pytest.mark.parametrize("after", range(5))
+async def test_a_character_survives_a_log_that_is_taken_up_in_the_middle_of_it(
+    running: Service, after: int
+) -> None:
+    """Whoever reads the frames up to `after`, and then those from there on, has read the same text."""
+    job_id = await submit(running)
+    claim = await running.hands.start()
+    for byte in "a€b".encode():
+        await running.hands.print(claim, bytes([byte]))
+    await running.hands.end(claim, output_bytes=5)
+
+    whole = await running.http.get(f"/v1/jobs/{job_id}/logs?format=ndjson")
+    rest = await running.http.get(f"/v1/jobs/{job_id}/logs?format=ndjson&after={after}")
+
+    told = [json.loads(line) for line in whole.text.splitlines()]
+    assert "".join(frame["data"] for frame in told) == "a€b"
+    assert [json.loads(line) for line in rest.text.splitlines()] == [
+        frame for frame in told if frame["seq"] > after
+    ]
 
 
 async def test_a_followed_log_comes_as_it_is_written_and_ends_with_the_job(running: Service) -> None:

@@ -141,3 +141,14 @@ async def test_a_key_request_with_a_fault_names_it(
     answer = await running.http.post("/v1/keys", json=body)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in answer.json()["error"]["details"]["fields"]] == [pointer]
+
+
+async def test_a_key_gives_no_more_workspaces_than_it_has(running: Service) -> None:
+    maker = bearer(await running.key_with(workspace_prefix="team-"))
+    body = {"name": "n", "full": True}
+    made = await running.http.post("/v1/keys", json=body, headers=maker)
+    assert (made.status_code, made.json()["workspace_prefix"]) == (201, "team-")
+    narrower = await running.http.post("/v1/keys", json={**body, "workspace_prefix": "TEAM-a"}, headers=maker)
+    assert (narrower.status_code, narrower.json()["workspace_prefix"]) == (201, "TEAM-a")
+    other = await running.http.post("/v1/keys", json={**body, "workspace_prefix": "t"}, headers=maker)
+    assert (other.status_code, other.json()["error"]["code"]) == (403, "forbidden")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaser.api.frames import Decoder
-from chaser.jobs.ports import Frame, Stream
+from chaser.jobs.logs import Frame, Stream
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from chaser.api.schemas.common import Limit, Moment, Query, Shown
 from chaser.jobs.job import Status
+from chaser.sandboxes.workspaces import NAME
 
 JOB_ID = r"^job_[0-9a-z]{26}$"
 LONGEST_WAIT_MS = 60_000
@@ -26,6 +27,13 @@ class LogStream(StrEnum):
 class ListQuery(Query):
     status: Status | None = None
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z_.]{0,63}$")] | None = None
+    workspace: (
+        Annotated[
+            str,
+            Field(pattern=NAME, description="A workspace's name, or its id."),
+        ]
+        | None
+    ) = None
     limit: Limit = 20
     cursor: Annotated[str, Field(pattern=JOB_ID, description="`next_cursor` of the page before.")] | None = (
         None
@@ -53,12 +61,19 @@ class Because(StrEnum):
     SCHEDULED = "scheduled"
     BACKOFF = "backoff"
     CAPACITY = "capacity"
+    CONCURRENCY_KEY = "concurrency_key"
+    WORKSPACE_BUSY = "workspace_busy"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
+    DISK = "disk"
+    HELD = "held"
+    PAUSED = "paused"
 
 
 class Waiting(Shown):
     because: Because
     since: Moment
-    position: int | None = Field(default=None, description="How many due jobs are ahead of it.")
+    position: int | None = Field(default=None, description="How many are ahead of it. Left out of lists.")
+    holder: str | None = Field(default=None, description="The job whose end it waits for.")
     until: Moment | None = None
 
 
@@ -69,21 +84,21 @@ class JobAnswer(Shown):
     reason: str | None
     message: str | None = Field(description="What can be done about the reason.")
     input: dict[str, Any] = Field(description="What was asked for; values of env and secrets are `***`.")
-    result: dict[str, Any] | None = Field(description="Once ended. Lists leave out its `output`.")
+    result: dict[str, Any] | None = Field(description="Once ended. Lists leave out every `output`.")
     attempt: int
     max_attempts: int
     run_at: Moment
     priority: int
-    concurrency_key: None = None
+    concurrency_key: str | None
     idempotency_key: str | None
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
     next_attempt_at: Moment | None
     waiting: Waiting | None
-    workspace_id: None = None
+    workspace_id: str | None
     session_id: str | None
-    retry_of: None = None
+    retry_of: str | None
     links: dict[str, str]
 
 
@@ -107,10 +122,18 @@ class EventList(Shown):
     next_cursor: None = None
 
 
+class ChangeAnswer(EventAnswer):
+    """A change of any job's state."""
+
+    job_id: str
+
+
 class FrameLine(Shown):
     """One line of a log as ndjson."""
 
     seq: int
+    attempt: int
+    step: int = Field(description="Which of a pipeline's steps printed it, counted from 0.")
     stream: str = Field(description="`output`, `stdout`, `stderr`; `gap` where output is left out.")
     at: Moment
     data: str = Field(description="UTF-8, with replacement; the bytes themselves are in the `text` format.")

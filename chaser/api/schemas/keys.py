@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from chaser.api.schemas.common import Limit, Moment, Query, Shown, Strict
+from chaser.api.schemas.common import Limit, Moment, Query, Shown
+from chaser.jobs.kinds.schema import Strict
 from chaser.keys import Scope
+from chaser.sandboxes.workspaces import NAME
 
 _PRINTABLE = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
 ProfileName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -27,6 +29,9 @@ class KeyRequest(Strict):
         default=None, description="How many of its runs may go on at once."
     )
     own_jobs: bool | None = Field(default=None, description="It sees only the jobs that it made.")
+    workspace_prefix: Annotated[str, Field(pattern=NAME)] | None = Field(
+        default=None, description="It sees and uses only workspaces whose name begins so, whatever the case."
+    )
     expires_at: Moment | None = None
 
     @field_validator("scopes")
@@ -54,6 +59,7 @@ class KeyAnswer(Shown):
     profiles: list[str] | None
     max_running: int | None
     own_jobs: bool
+    workspace_prefix: str | None
     created_at: Moment
     expires_at: Moment | None
     revoked_at: Moment | None
