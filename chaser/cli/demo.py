@@ -8,7 +8,7 @@ from chaser.cli.failure import reported
 
 
 def demo(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Try it all out: commands and a simulated workflow job in real containers, with no account anywhere."""
+    """Try it all out: commands, pipelines and a simulated workflow job in real containers, with no account anywhere."""
     with reported(json=json):
         from chaser.cli.demo_show import show  # only when it runs
 

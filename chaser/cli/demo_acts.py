@@ -1,4 +1,4 @@
-"""What the demo does: three commands and a workflow job, and what each of them should come to."""
+"""What the demo does: three commands, a workflow job and a pipeline twice, and what each of them should come to."""
 
 import time
 from dataclasses import dataclass
@@ -58,6 +58,44 @@ def run_command(stage: Stage, command: Command) -> Act:
         output=str(result.get("output") or ""),
         as_expected=good,
         document=result,
+    )
+
+
+_PIPELINE = """\
+workspace: demo
+steps:
+  - name: look around
+    command: cat found.txt 2>/dev/null || echo nothing is here yet
+  - name: leave something
+    command: echo the first run was here > found.txt
+"""
+
+
+def run_pipeline_twice(stage: Stage) -> list[Act]:
+    """In a workspace, so that the second run finds the files of the first."""
+    return [
+        _run_pipeline(stage, "a pipeline", "nothing is here yet\n"),
+        _run_pipeline(stage, "the pipeline again", "the first run was here\n"),
+    ]
+
+
+def _run_pipeline(stage: Stage, title: str, expected: str) -> Act:
+    begun = time.monotonic()
+    ended = stage.program("chaser", "jobs", "run", "--wait", "--json", "-", stdin=_PIPELINE)
+    took = round((time.monotonic() - begun) * 1000)
+    job = document.parse(ended.stdout)
+    if "id" not in job:
+        raise Failure("demo_failed", f"{title}: {ended.stderr.strip()}", 1)
+    steps = [document.table(step) for step in document.items(document.table(job.get("result")).get("steps"))]
+    found = [str(step.get("output") or "") for step in steps]
+    return Act(
+        title=title,
+        what="two steps in the workspace demo",
+        outcome=f"{job.get('status')}, exit status {ended.returncode}",
+        took_ms=took,
+        output="".join(found),
+        as_expected=ended.returncode == 0 and found == [expected, ""],
+        document=job,
     )
 
 

@@ -18,7 +18,7 @@ import httpx
 
 from chaser.cli import document
 from chaser.cli.failure import Failure
-from chaser.cli.http import call
+from chaser.cli.http import call, client
 from chaser.cli.service import Service
 from chaser.secret import Secret
 
@@ -35,11 +35,17 @@ class Stage:
     service: Service
     environ: Mapping[str, str]
 
-    def program(self, module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def program(self, module: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run one of our programs to its end."""
         command = [sys.executable, "-m", module, *words]
         return subprocess.run(
-            command, env=self.environ, capture_output=True, text=True, encoding="utf-8", check=False
+            command,
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
         )
 
 
@@ -56,6 +62,7 @@ def stage(image: str, runner_image: str) -> Generator[Stage]:
         stack.enter_context(_service(folder, serving, url))
         key = (folder / "data" / "first.key").read_text(encoding="ascii").strip()
         service = Service(url, Secret(key))
+        stack.callback(_delete_workspaces, service)
         stack.callback(_cancel_all, service)
         yield Stage(service, {**serving, "CHASER_API_URL": url, "CHASER_API_KEY": key})
 
@@ -69,6 +76,15 @@ def _cancel_all(service: Service) -> None:
                 with suppress(Failure):
                     call(service, "POST", f"/v1/jobs/{job}/cancel")
                 call(service, "GET", f"/v1/jobs/{job}", {"wait_ms": "20000"})
+
+
+def _delete_workspaces(service: Service) -> None:
+    """They are kept by the engine, and would outlast the service."""
+    with suppress(Failure):
+        page = call(service, "GET", "/v1/workspaces")
+        for each in document.items(page.get("data")):
+            with client(service) as made:
+                made.delete(f"/v1/workspaces/{document.table(each).get('id')}", params={"force": "true"})
 
 
 def _environment(folder: Path, image: str, runner_image: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from chaser import app
 from chaser.cli import document, output
-from chaser.cli.demo_acts import COMMANDS, Act, run_command, run_workflow_job
+from chaser.cli.demo_acts import COMMANDS, Act, run_command, run_pipeline_twice, run_workflow_job
 from chaser.cli.demo_children import Stage, stage
 from chaser.cli.failure import Failure
 from chaser.cli.service import local_settings
@@ -36,7 +36,8 @@ def show(*, json: bool) -> bool:
 
 
 def _play(ready: Stage) -> Sequence[Act]:
-    return [*(run_command(ready, command) for command in COMMANDS), run_workflow_job(ready)]
+    commands = [run_command(ready, command) for command in COMMANDS]
+    return [*commands, run_workflow_job(ready), *run_pipeline_twice(ready)]
 
 
 def _image() -> str:

@@ -1,53 +1,64 @@
-"""What `chaser exec` was asked for, and the request that says so."""
+"""What a run was asked to be, and the request that says so."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
 from chaser.cli.durations import milliseconds
+from chaser.cli.place import Place
+from chaser.cli.variables import Variables
+
+_LIMITS = "Within the profile's maxima"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The options as they were typed."""
+    """The options of one command's run, as they were typed."""
 
-    command: str
-    ephemeral: bool = False
-    image: str | None = None
-    profile: str | None = None
-    network: str | None = None
-    isolation: str | None = None
-    cwd: str | None = None
-    timeout: str | None = None
-    queue_timeout: str | None = None
-    env: Sequence[str] = field(default=(), repr=False)
-    secrets: Sequence[str] = ()
-    stdin: bool = False
-    user: str | None = None
-    cpus: float | None = None
-    memory: str | None = None
-    pids: int | None = None
-    pull: str | None = None
-    split: bool = False
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="A fresh sandbox, of which nothing is kept (so it is anyway).")
+    ] = False
+    image: Annotated[str | None, typer.Option(help="The image; else the profile's.")] = None
+    network: Annotated[str | None, typer.Option(help="none or internet; else the profile's.")] = None
+    isolation: Annotated[str | None, typer.Option(help="strict, standard or sudo; else the profile's.")] = (
+        None
+    )
+    cwd: Annotated[
+        str | None,
+        typer.Option(
+            help="An absolute path; else /workspace with a workspace or files, or the image's WORKDIR."
+        ),
+    ] = None
+    timeout: Annotated[str | None, typer.Option(help="How long it may run: 90s, 15m, 2h.")] = None
+    stdin: Annotated[bool, typer.Option("--stdin", help="Hand over what this program reads on stdin.")] = (
+        False
+    )
+    user: Annotated[str | None, typer.Option(help="A name or uid[:gid]; else the image's USER.")] = None
+    cpus: Annotated[float | None, typer.Option(help=f"{_LIMITS}, such as 1.5.")] = None
+    memory: Annotated[str | None, typer.Option(help=f"{_LIMITS}, such as 512m or 4g.")] = None
+    pids: Annotated[int | None, typer.Option(help=f"{_LIMITS}.")] = None
+    pull: Annotated[str | None, typer.Option(help="missing, always or never.")] = None
+    split: Annotated[bool, typer.Option("--split", help="Keep stdout and stderr apart.")] = False
 
-    def request(self, environ: Mapping[str, str]) -> dict[str, object]:
-        """The body of `POST /v1/exec`; what was not said is left to the service."""
-        limits = _said({"cpus": self.cpus, "memory": self.memory, "pids": self.pids})
-        return _said(
+    def fields(
+        self, command: str, variables: Variables, place: Place, environ: Mapping[str, str]
+    ) -> dict[str, object]:
+        """The request's fields; what was not said is left to the service."""
+        limits = said({"cpus": self.cpus, "memory": self.memory, "pids": self.pids})
+        return said(
             {
-                "command": self.command,
+                "command": command,
                 "ephemeral": self.ephemeral or None,
                 "image": self.image,
-                "profile": self.profile,
                 "network": self.network,
                 "isolation": self.isolation,
                 "cwd": self.cwd,
                 "timeout_ms": milliseconds(self.timeout),
-                "queue_timeout_ms": milliseconds(self.queue_timeout),
-                "env": dict(_variable(each, environ) for each in self.env) or None,
-                "secrets": {name: _from_here(name, environ) for name in self.secrets} or None,
+                **place.fields(),
+                **variables.fields(environ),
                 "stdin": _stdin() if self.stdin else None,
                 "user": self.user,
                 "pull": self.pull,
@@ -57,23 +68,9 @@ class Asked:
         )
 
 
-def _said(fields: Mapping[str, object]) -> dict[str, object]:
+def said(fields: Mapping[str, object]) -> dict[str, object]:
+    """Without what was not said."""
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _variable(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    return name, value if equals else _from_here(name, environ)
-
-
-def _from_here(name: str, environ: Mapping[str, str]) -> str:
-    if "=" in name:
-        raise typer.BadParameter(
-            "--secret takes a name only; a value on the command line would be seen by others"
-        )
-    if name not in environ:
-        raise typer.BadParameter(f"{name} is not set in this environment")
-    return environ[name]
 
 
 def _stdin() -> str:

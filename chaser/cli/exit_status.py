@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from chaser.cli import document
+
 UNAVAILABLE = 125
 """The service cannot be reached, the key is wrong, or it failed."""
 REFUSED = 126
@@ -32,6 +34,22 @@ def of_result(result: Mapping[str, object]) -> int:
     if reason in (None, "nonzero_exit") and isinstance(code, int):
         return code
     return _BY_REASON.get(str(reason), UNAVAILABLE)
+
+
+def of_job(job: Mapping[str, object]) -> int:
+    """The status for a job that has ended, as `GET /v1/jobs/{id}` answers it."""
+    if job.get("status") == "succeeded":
+        return 0
+    return of_result({"reason": job.get("reason"), "exit_code": command_code(job)})
+
+
+def command_code(job: Mapping[str, object]) -> int | None:
+    """The command's own exit code: of a pipeline that of the step that ended it, or of its last."""
+    result = document.table(job.get("result"))
+    steps = [document.table(step) for step in document.items(result.get("steps"))]
+    run = [step for step in steps if step.get("status") != "skipped"]
+    code = result.get("exit_code", run[-1].get("exit_code") if run else None)
+    return code if isinstance(code, int) else None
 
 
 def of_refusal(http_status: int, code: str) -> int:

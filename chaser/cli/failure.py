@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import typer
 
 from chaser.cli import output
-from chaser.cli.exit_status import UNAVAILABLE
+from chaser.cli.exit_status import INTERRUPTED, UNAVAILABLE
 from chaser.errors import ChaserError, ConfigError, Unavailable
 
 
@@ -29,6 +29,8 @@ def reported(*, json: bool) -> Generator[None]:
     """Turn a failure into a line on stderr, with `json` a document on stdout, and the exit status."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     except Failure as failure:
         _report(failure, json=json)
         raise typer.Exit(failure.exit_status) from None

@@ -1,25 +1,44 @@
-"""Carrying out `chaser jobs`."""
+"""Carrying out what `chaser jobs` asks about jobs that are there."""
 
-import json as json_
+import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from urllib.parse import quote
 
-import httpx
-
-from chaser.cli import document, exit_status, output
-from chaser.cli.http import Document, call, client
-from chaser.cli.refusal import refusal
-from chaser.cli.service import find_service
+from chaser.cli import document, exit_status, jobs_show, output
+from chaser.cli.follow import FrameLog, RawLog, ended, job_path
+from chaser.cli.http import Document, call
+from chaser.cli.link import link
+from chaser.cli.service import Service, find_service
 
 
-def get(job: str, *, json: bool) -> None:
-    _print(call(find_service(os.environ), "GET", _path(job)), json=json)
+def get(job: str, *, wait: bool, json: bool) -> int:
+    """The program's exit status."""
+    service = find_service(os.environ)
+    if not wait:
+        jobs_show.one(call(service, "GET", job_path(job)), json=json)
+        return 0
+    found = asyncio.run(_ended(service, job))
+    jobs_show.finished(found, json=json)
+    return exit_status.of_job(found)
 
 
 def cancel(job: str, *, json: bool) -> None:
-    _print(call(find_service(os.environ), "POST", f"{_path(job)}/cancel"), json=json)
+    jobs_show.one(call(find_service(os.environ), "POST", f"{job_path(job)}/cancel"), json=json)
+
+
+def retry(job: str, *, json: bool) -> None:
+    jobs_show.one(call(find_service(os.environ), "POST", f"{job_path(job)}/retry"), json=json)
+
+
+def kinds(*, json: bool) -> None:
+    found = call(find_service(os.environ), "GET", "/v1/jobs/kinds")
+    if json:
+        output.document(found)
+        return
+    jobs_show.rows(
+        ("kind", "description"), [document.table(each) for each in document.items(found.get("data"))]
+    )
 
 
 def list_(query: Mapping[str, str], *, json: bool) -> None:
@@ -28,8 +47,7 @@ def list_(query: Mapping[str, str], *, json: bool) -> None:
         output.document(page)
         return
     columns = ("id", "kind", "status", "reason", "created_at")
-    jobs = [document.table(job) for job in document.items(page.get("data"))]
-    output.table(columns, [[_cell(job.get(column)) for column in columns] for job in jobs])
+    jobs_show.rows(columns, [document.table(job) for job in document.items(page.get("data"))])
     if page.get("next_cursor"):
         output.note(f"There are more: --cursor {page['next_cursor']}")
 
@@ -37,46 +55,36 @@ def list_(query: Mapping[str, str], *, json: bool) -> None:
 def logs(job: str, *, follow: bool, after: int, json: bool) -> int:
     """The program's exit status."""
     service = find_service(os.environ)
-    query = {"follow": str(follow).lower(), "after": str(after), "format": "ndjson" if json else "text"}
     try:
-        with client(service) as made, made.stream("GET", f"{_path(job)}/logs", params=query) as response:
-            if not response.is_success:
-                raise refusal(response.status_code, response.read())
-            if json:
-                output.document([json_.loads(line) for line in response.read().split(b"\n") if line.strip()])
-            else:
-                _copy(response)
+        if json:
+            output.document(asyncio.run(_frames(service, job, after, follow=follow)))
+        else:
+            asyncio.run(_bytes(service, job, after, follow=follow))
     except BrokenPipeError:
         output.abandon_stdout()
         return exit_status.BROKEN_PIPE
-    except KeyboardInterrupt:
-        return exit_status.INTERRUPTED
     return 0
 
 
-def _copy(response: httpx.Response) -> None:
-    for chunk in response.iter_bytes():
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+async def _ended(service: Service, job: str) -> Document:
+    async with link(service) as reached:
+        return await ended(reached, job)
 
 
-def _path(job: str) -> str:
-    return f"/v1/jobs/{quote(job, safe='')}"
+async def _frames(service: Service, job: str, after: int, *, follow: bool) -> list[Document]:
+    found = list[Document]()
+    async with link(service) as reached:
+        reached.job = job
+        await FrameLog(reached, job, found.append, after).read(follow=follow)
+    return found
 
 
-def _print(job: Document, *, json: bool) -> None:
-    if json:
-        output.document(job)
-        return
-    shown = {name: value for name, value in job.items() if value not in (None, {}, [])}
-    output.table(("field", "value"), [[name, _cell(value)] for name, value in shown.items()])
+async def _bytes(service: Service, job: str, after: int, *, follow: bool) -> None:
+    async with link(service) as reached:
+        reached.job = job
+        await RawLog(reached, job, _copy, after).read(follow=follow)
 
 
-def _cell(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case _:
-            return json_.dumps(value, ensure_ascii=False)
+def _copy(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -23,6 +23,10 @@ def create(
         int | None, typer.Option(min=1, help="How many of its runs may go on at once.")
     ] = None,
     own_jobs: Annotated[bool, typer.Option("--own-jobs", help="It sees only the jobs that it made.")] = False,
+    workspace_prefix: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="It sees and uses only workspaces whose name begins so."),
+    ] = None,
     expires_in: Annotated[str | None, typer.Option(metavar="DURATION", help="Such as 30d.")] = None,
     json: Json = False,
 ) -> None:
@@ -36,6 +40,7 @@ def create(
             profiles=frozenset(profile) if profile else None,
             max_running=max_running,
             own_jobs=own_jobs,
+            workspace_prefix=workspace_prefix,
             expires_in=expires_in,
         )
         keys_local.create(wanted, json=json)

@@ -27,6 +27,7 @@ class Wanted:
     profiles: frozenset[str] | None
     max_running: int | None
     own_jobs: bool
+    workspace_prefix: str | None
     expires_in: str | None
 
 
@@ -93,6 +94,7 @@ def _made(wanted: Wanted, secret: keys.KeySecret, now: datetime) -> ApiKey:
         profiles=wanted.profiles,
         max_running=wanted.max_running,
         own_jobs=wanted.own_jobs,
+        workspace_prefix=wanted.workspace_prefix,
         expires_at=None if lasting is None else now + timedelta(milliseconds=lasting),
     )
 
@@ -112,6 +114,7 @@ def _document(key: ApiKey) -> dict[str, object]:
         "profiles": None if key.profiles is None else sorted(key.profiles),
         "max_running": key.max_running,
         "own_jobs": key.own_jobs,
+        "workspace_prefix": key.workspace_prefix,
         "created_at": _moment(key.created_at),
         "expires_at": _moment(key.expires_at),
         "revoked_at": _moment(key.revoked_at),

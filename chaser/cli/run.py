@@ -1,78 +1,33 @@
-"""One run, followed live: the request, its output as it comes, its result; cancelled if the person leaves."""
+"""`POST /v1/exec` as a run that is followed: the request, its output as it comes, its result."""
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 import httpx
 
 from chaser.cli import document
+from chaser.cli.attended import Result
 from chaser.cli.events import Event, events
-from chaser.cli.failure import Failure
-from chaser.cli.interrupts import interrupts
+from chaser.cli.piece import Piece, Show
 from chaser.cli.refusal import lost, refusal, unreachable
-from chaser.cli.service import Service
 
-Result = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of output; `skipped` counts the bytes that the stream `gap` stands for."""
-
-    stream: str
-    data: str
-    skipped: int = 0
+SILENCE_SECONDS = 60
+"""The service sends a comment line every 15 s, so a minute of silence is a dead connection."""
 
 
-Show = Callable[[Piece], None]
-
-# the service sends a comment line every 15 s, so a minute of silence is a dead connection
-_PATIENCE = httpx.Timeout(connect=10, read=60, write=60, pool=10)
-_GRACE_SECONDS = 15
-"""How long a cancelled run may take to tell its result; a second signal does not wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    result: Result
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """A signal came, and the run was cancelled. The result is missing if it did not come in time."""
-
-    signal: int
-    result: Result | None
-
-
-async def run(service: Service, body: Mapping[str, object], show: Show) -> Ended | Interrupted:
-    """Raises `Failure` if the service refuses, cannot be reached, or is lost on the way."""
-    # a proxy of the environment is for the way out, not for this machine
-    async with httpx.AsyncClient(
-        base_url=service.url, headers=service.headers, timeout=_PATIENCE, trust_env=not service.local
-    ) as client:
-        follower = _Follower(client, show)
-        with interrupts() as interrupted:
-            following = asyncio.create_task(follower.follow(body))
-            await asyncio.wait({following, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                return Ended(following.result())
-            return Interrupted(interrupted.result(), await follower.stop(following))
-
-
-class _Follower:
-    def __init__(self, client: httpx.AsyncClient, show: Show) -> None:
+class ExecRun:
+    def __init__(self, client: httpx.AsyncClient, body: Mapping[str, object], show: Show) -> None:
         self._client = client
+        self._body = body
         self._show = show
         self._job: str | None = None
 
-    async def follow(self, body: Mapping[str, object]) -> Result:
+    async def follow(self) -> Result:
+        """Raises `Failure` if the service refuses, cannot be reached, or is lost on the way."""
         headers = {"Accept": "text/event-stream"}
         try:
-            async with self._client.stream("POST", "/v1/exec", json=body, headers=headers) as response:
+            async with self._client.stream("POST", "/v1/exec", json=self._body, headers=headers) as response:
                 if response.status_code != 200:
                     raise refusal(response.status_code, await response.aread())
                 self._job = response.headers.get("X-Chaser-Job")
@@ -100,18 +55,10 @@ class _Follower:
                 pass  # events of a later version
         return None
 
-    async def stop(self, following: asyncio.Task[Result]) -> Result | None:
-        """Cancel the run and wait for its result, for a while. Closing the connection cancels it as well."""
-        if self._job is not None:
-            await self._cancel(self._job)
-            await asyncio.wait({following}, timeout=_GRACE_SECONDS)
-        following.cancel()
-        try:
-            return await following
-        except (asyncio.CancelledError, Failure):
-            return None
-
-    async def _cancel(self, job: str) -> None:
+    async def cancel(self) -> bool:
+        if self._job is None:
+            return False
         # if this does not arrive, the connection that is closed next says the same
         with suppress(httpx.TransportError):
-            await self._client.post(f"/v1/jobs/{job}/cancel")
+            await self._client.post(f"/v1/jobs/{self._job}/cancel")
+        return True

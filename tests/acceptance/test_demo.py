@@ -38,8 +38,9 @@ def test_the_demo_comes_out_as_it_should_and_leaves_nothing(tmp_path: Path) -> N
         out, err = process.communicate(timeout=3 * PATIENCE)
     assert process.returncode == 0, err
     acts = json.loads(out)["acts"]
-    assert [act["as_expected"] for act in acts] == [True, True, True, True]
+    assert [act["as_expected"] for act in acts] == [True] * 6
     assert "Listening for Jobs" in acts[3]["output"]
+    assert [acts[at]["output"] for at in (4, 5)] == ["nothing is here yet\n", "the first run was here\n"]
     assert nothing_is_left(tmp_path, err)
     for act in acts:
         sandbox = act["document"]["session_id"]
