@@ -4,7 +4,7 @@ Nothing else in Chaser reads the environment. What leaves this module are frozen
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,15 +12,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetPydanticSchema, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, ErrorDetails
+from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chaser.config_faults import sentences
 from chaser.config_sources import Document, Location, from_environment, from_file, of_the_user
 from chaser.config_values import (
     Bytes,
     Count,
     Duration,
+    Period,
     Port,
     SecretList,
     SecretText,
@@ -31,7 +33,7 @@ from chaser.config_values import (
     whole_text,
 )
 from chaser.errors import ConfigError
-from chaser.profiles import DEFAULT, Profiles, cores
+from chaser.profiles import Profiles, cores
 from chaser.sandboxes.registry import Registry
 from chaser.secret import Secret
 
@@ -73,6 +75,8 @@ class ServiceLimits(Table):
     ] = "600/minute"
     """requests per API key"""
     body_bytes: Bytes = 1 << 20
+    batch_bytes: Bytes = 16 << 20
+    """the body of POST /v1/jobs/batch"""
     output_keep_bytes: Bytes = 100 << 20
     """output of one job that is stored whole; of what is beyond, the last MiB"""
     output_kill_bytes: Bytes = 10 << 30
@@ -90,6 +94,53 @@ class Deadlines(Table):
     pull: Annotated[Duration, Field(alias="pull_ms")] = timedelta(minutes=10)
     pull_stall: Annotated[Duration, Field(alias="pull_stall_ms")] = timedelta(minutes=1)
     start: Annotated[Duration, Field(alias="start_ms")] = timedelta(minutes=1)
+    host_lost: Annotated[Duration, Field(alias="host_lost_ms")] = timedelta(minutes=15)
+    """how long an engine may be without a service before the jobs on it are called lost"""
+
+
+class FileLimits(Table):
+    """`[files]`: what goes into sandboxes and comes out of them."""
+
+    dir: UserPath | None = None
+    """where uploads and artifacts lie; several services on one database must share it. None: the data directory"""
+    upload_bytes: Bytes = 1 << 30
+    """the largest upload"""
+    artifacts_count: Count = 1000
+    """files that one job may leave"""
+    artifacts_bytes: Bytes = 1 << 30
+    """size of all of them together"""
+    artifacts_scan_bytes: Bytes = 10 << 30
+    """how much is looked through for them: the engine shows whole directories"""
+    artifacts_time: Annotated[Duration, Field(alias="artifacts_ms")] = timedelta(minutes=5)
+    """how long that may take"""
+
+
+class WorkspaceSettings(Table):
+    """`[workspaces]`"""
+
+    quota: Bytes | None = None
+    """what a workspace may hold if its maker does not say; none: as much as the disk"""
+    file_bytes: Bytes = 1 << 30
+    """the largest file that is read out of one"""
+    tar_bytes: Bytes = 10 << 30
+    """the largest directory, as a tar"""
+    file_time: Annotated[Duration, Field(alias="file_ms")] = timedelta(minutes=10)
+    """how long reading or writing files may take"""
+    snapshot_time: Annotated[Duration, Field(alias="snapshot_ms")] = timedelta(minutes=30)
+    """how long a snapshot, a restore or a clone may take"""
+    tool_image: Annotated[str, Field(min_length=1)] | None = None
+    """what looks into workspaces; none: the default profile's image"""
+
+
+class RetentionPeriods(Table):
+    """`[retention]`: how long things are kept, each written in milliseconds."""
+
+    jobs: Annotated[Period, Field(alias="jobs_ms")] = timedelta(days=30)
+    """ended jobs, with their logs, history and artifacts"""
+    deliveries: Annotated[Period, Field(alias="deliveries_ms")] = timedelta(days=7)
+    uploads: Annotated[Period, Field(alias="uploads_ms")] = timedelta(days=1)
+    sweep: Annotated[Duration, Field(alias="sweep_ms")] = timedelta(hours=1)
+    """how often what has been kept long enough is removed"""
 
 
 class RegistryTable(Table):
@@ -166,6 +217,9 @@ class Settings(BaseSettings):
     """The first seals, the others only open: none: the file `secret_key_file`."""
     limits: ServiceLimits = ServiceLimits()
     deadlines: Deadlines = Deadlines()
+    files: FileLimits = FileLimits()
+    retention: RetentionPeriods = RetentionPeriods()
+    workspaces: WorkspaceSettings = WorkspaceSettings()
     profiles: Profiles = Field(default_factory=dict)
     registries: Registries = Field(default_factory=dict)
     images: Images = Images()
@@ -181,7 +235,7 @@ class Settings(BaseSettings):
             settings = _from(environment.values, written.values, user.values)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
-            raise ConfigError((*faults, *_sentences(details, names))) from None
+            raise ConfigError((*faults, *sentences(details, names))) from None
         if faults:
             raise ConfigError(tuple(faults))
         return settings
@@ -194,6 +248,10 @@ class Settings(BaseSettings):
     def shown(self) -> Mapping[str, str]:
         """All of it for the log, by name; secrets are masked by their type."""
         return {name: repr(value) for name, value in self}
+
+    @property
+    def files_dir(self) -> Path:
+        return self.files.dir or self.data_dir
 
     @property
     def secret_key_file(self) -> Path:
@@ -265,33 +323,3 @@ def _half_given(names: Mapping[Location, str]) -> Iterable[str]:
     for given, needed in pairs:
         if given in names and needed not in names:
             yield f"{names[given]}: needs {'.'.join(needed)} as well"
-
-
-def _sentences(details: Sequence[ErrorDetails], names: Mapping[Location, str]) -> Iterable[str]:
-    located = [(tuple(str(part) for part in each["loc"] if part != "[key]"), each) for each in details]
-    by_default = {
-        (location[2:], each["msg"]) for location, each in located if location[:2] == ("profiles", DEFAULT)
-    }
-    for location, each in located:
-        inherited = location[0] == "profiles" and location not in names and location[1] != DEFAULT
-        if not (inherited and (location[2:], each["msg"]) in by_default):
-            yield f"{_name(location, names)}: {_sentence(each)}"
-
-
-def _name(location: Location, names: Mapping[Location, str]) -> str:
-    """How the operator wrote the key: the closest thing at or above `location` that has a name."""
-    for length in range(len(location), 0, -1):
-        if location[:length] in names:
-            rest = location[length:]
-            return names[location[:length]] + (f" ({'.'.join(rest)})" if rest else "")
-    return ".".join(location)
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    match detail["type"]:
-        case "extra_forbidden":
-            return "is no setting that this version knows; see docs/configuration.md"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return "must be a table"
-        case _:
-            return detail["msg"].replace("Input should", "must").replace("String should", "must")

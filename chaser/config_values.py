@@ -40,17 +40,19 @@ def _size(value: object) -> object:
         raise fault(str(error)) from None
 
 
-def _milliseconds(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LONGEST_MS:
-        raise fault(f"must be a whole number of milliseconds, 1 to {_LONGEST_MS}")
-    return timedelta(milliseconds=value)
+def _milliseconds(longest: timedelta) -> BeforeValidator:
+    most = longest // timedelta(milliseconds=1)
 
+    def read(value: object) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise fault(f"must be a whole number of milliseconds, 1 to {most}")
+        return timedelta(milliseconds=value)
 
-_LONGEST_MS = 7 * 24 * 3600 * 1000
+    return BeforeValidator(read)
 
 
 def _text_of(value: object) -> str:
@@ -116,8 +118,10 @@ def whole_text(pattern: Callable[[str], bool], otherwise: str) -> BeforeValidato
 
 Bytes = Annotated[int, BeforeValidator(_size), Field(ge=1)]
 """A size in bytes; written as bytes or as `"4g"`."""
-Duration = Annotated[timedelta, BeforeValidator(_milliseconds)]
+Duration = Annotated[timedelta, _milliseconds(timedelta(days=7))]
 """Written as whole milliseconds, under a name that ends in `_ms`."""
+Period = Annotated[timedelta, _milliseconds(timedelta(days=3650))]
+"""The same, for how long something is kept."""
 SecretText = Annotated[Secret, BeforeValidator(_secret)]
 SecretList = Annotated[tuple[Secret, ...], BeforeValidator(_secrets)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_parts)]

@@ -81,6 +81,8 @@ class ProfileTable(Table):
     runner_isolation: Isolation = Isolation.SUDO
     runner_timeout: Annotated[Duration, Field(alias="runner_timeout_ms")] = timedelta(hours=6)
     runtime: Annotated[str, Field(min_length=1)] | None = None
+    max_running: Count | None = None
+    """of its jobs at once; none: as many as there are slots"""
     registries: Strings | None = None
     limits: LimitsTable = LimitsTable()
     maxima: MaximaTable = MaximaTable()
@@ -113,6 +115,7 @@ class ProfileTable(Table):
             runtime=self.runtime,
             registries=None if self.registries is None else frozenset(self.registries),
             runner_timeout=self.runner_timeout,
+            max_running=self.max_running,
         )
 
 

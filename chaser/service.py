@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import signal
+import socket
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -12,7 +14,8 @@ import uvicorn
 
 from chaser.errors import Unavailable
 from chaser.jobs.dispatcher import Dispatcher
-from chaser.jobs.recovery import Recovery
+from chaser.jobs.lease import Lease
+from chaser.jobs.reaper import Reaper
 from chaser.sandboxes.engine import EngineInfo
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.sandboxes.networks import EngineNetworks
@@ -33,11 +36,14 @@ class Service:
     engine: DockerEngine
     networks: EngineNetworks
     removals: Removals
+    lease: Lease
     dispatcher: Dispatcher
-    recovery: Recovery
+    reaper: Reaper
     orphans: Orphans
     space: FreeSpace
     stopping: asyncio.Event
+    others: Mapping[str, Callable[[], Coroutine[None, None, None]]]
+    """More loops, by name: those that nothing else depends on."""
 
 
 class Server(uvicorn.Server):
@@ -57,11 +63,15 @@ class Server(uvicorn.Server):
 async def run(service: Service, server: Server) -> int:
     """Serve, with the loops beside it. A loop that ends by a defect ends the service, so that it is started anew."""
     service.engine.start()
+    await service.lease.take()
     loops = [
+        asyncio.create_task(service.lease.keep(), name="lease"),
         asyncio.create_task(service.dispatcher.run(), name="dispatcher"),
+        asyncio.create_task(service.reaper.watch(), name="reaper"),
         asyncio.create_task(service.networks.watch(), name="networks"),
-        asyncio.create_task(_recover(service), name="recovery"),
+        asyncio.create_task(_watch_engine_disk(service), name="engine disk"),
         asyncio.create_task(service.orphans.watch(), name="orphans"),
+        *(asyncio.create_task(loop(), name=name) for name, loop in service.others.items()),
     ]
     broken: list[str] = []
 
@@ -79,19 +89,30 @@ async def run(service: Service, server: Server) -> int:
     for loop in loops:
         loop.add_done_callback(ended)
     try:
-        await server.serve()
+        await server.serve(sockets=[_listening(server.config)])
     finally:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         await service.dispatcher.stop()
+        await service.lease.end()
         await service.removals.drain(GRACE)
         await service.networks.retire()
     return 1 if broken or not server.started else 0
 
 
-async def _recover(service: Service) -> None:
-    await service.recovery.run()
+def _listening(config: uvicorn.Config) -> socket.socket:
+    """Connections take these over: a client that has vanished without a word is found out within half a minute, so that it
+    holds no run and no leash for ever."""
+    listening = config.bind_socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    return listening
+
+
+async def _watch_engine_disk(service: Service) -> None:
     info = await _info(service.engine)
     if info.local:
         service.space.watch(Path(info.root_dir))

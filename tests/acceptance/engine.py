@@ -17,7 +17,7 @@ BOOT = "rm -rf /var/run/docker*; exec dockerd --host unix:///run/engine/docker.s
 class Engine:
     """`docker` is the way to it. A stop ends all its containers, as a stop of the machine's own engine would."""
 
-    def __init__(self, place: Path, name: str) -> None:
+    def __init__(self, place: Path, name: str, boot: str = BOOT) -> None:
         self.docker = Docker(f"unix://{place / SOCKET}")
         self._outer = Docker()
         build_image("engine")
@@ -29,7 +29,7 @@ class Engine:
             *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
             *("--security-opt", "systempaths=unconfined", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
             *("--volume", f"{place}:/run/engine", IMAGE),
-            *("sh", "-c", BOOT.format(f"/{name}")),
+            *("sh", "-c", boot.format(f"/{name}")),
         )
         self._await()
 

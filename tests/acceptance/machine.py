@@ -34,12 +34,17 @@ class Docker:
         which = () if running else ("--all",)
         return self("ps", *which, "--quiet", "--no-trunc", "--filter", f"label={INSTANCE}={instance}").split()
 
+    def volumes(self, instance: str) -> Sequence[str]:
+        return self("volume", "ls", "--quiet", "--filter", f"label={INSTANCE}={instance}").split()
+
     def inspect(self, container: str) -> dict[str, Any]:
         return json.loads(self("inspect", container))[0]
 
     def remove_all(self, instance: str) -> None:
         if left := self.containers(instance):
             self.run("rm", "--force", "--volumes", *left)
+        if kept := self.volumes(instance):
+            self.run("volume", "rm", "--force", *kept)
 
 
 def build_image(name: str) -> None:

@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import httpx
+import psycopg
 
 from tests.acceptance.machine import SMALL, Docker
 from tests.acceptance.waiting import until
@@ -40,8 +41,16 @@ class Service:
     """One installation: its process, which may be ended and started again, and what belongs to it."""
 
     def __init__(
-        self, place: Path, settings: Mapping[str, str], docker: Docker, data_dir: Path | None = None
+        self,
+        place: Path,
+        settings: Mapping[str, str],
+        docker: Docker,
+        data_dir: Path | None = None,
+        *,
+        program: Sequence[str | Path] = (PROGRAM, "serve"),
+        key: str | None = None,
     ) -> None:
+        """`key` is an API key that the database has already; none: the one that the first start makes."""
         self.docker = docker
         self.log_file = place / "service.log"
         self.data_dir = data_dir or place / "data"
@@ -50,6 +59,8 @@ class Service:
         engine = {} if docker.host is None else {"CHASER_DOCKER_HOST": docker.host}
         own = {"CHASER_PORT": str(self.port), "CHASER_DATA_DIR": str(self.data_dir)}
         self._place = place
+        self._program = program
+        self._key = key
         self._environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(place),
@@ -65,13 +76,21 @@ class Service:
     # --- its life
 
     def start(self, *, ready: bool = True) -> None:
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [PROGRAM, "serve"], cwd=self._place, env=self._environ, stdout=log, stderr=log
-            )
+        self.spawn()
         path = "/readyz" if ready else "/livez"
         until(lambda: self._answers(path), f"the service to answer {path}")
         self.http.headers["Authorization"] = f"Bearer {self.key}"
+
+    def spawn(self, more: Mapping[str, str] | None = None) -> None:
+        """Start the process, with `more` in its environment, and do not wait for anything."""
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._program,
+                cwd=self._place,
+                env={**self._environ, **(more or {})},
+                stdout=log,
+                stderr=log,
+            )
 
     def stop(self) -> int:
         """End it as an operator does; its exit status."""
@@ -81,10 +100,21 @@ class Service:
         """End it as a power cut does."""
         self._end(signal.SIGKILL)
 
+    def send(self, which: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(which)
+
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            self.send(signal.SIGCONT)
             self.stop()
         self.http.close()
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it lives; the negative number of the signal that killed it."""
+        assert self._process is not None
+        return self._process.poll()
 
     @property
     def alive(self) -> bool:
@@ -99,12 +129,25 @@ class Service:
 
     @property
     def key(self) -> str:
-        return (self.data_dir / "first.key").read_text().strip()
+        return self._key or (self.data_dir / "first.key").read_text().strip()
 
     @property
     def instance(self) -> str:
+        return self.rows("SELECT id FROM instance")[0][0]
+
+    def rows(self, query: LiteralString) -> Sequence[tuple[Any, ...]]:
+        """What is in its database, which may be read whether the process lives or not."""
+        url = self._environ.get("CHASER_DATABASE_URL")
+        if url is not None:
+            with psycopg.connect(url) as database:
+                return database.execute(query).fetchall()
         with sqlite3.connect(f"file:{self.data_dir / 'chaser.db'}?mode=ro", uri=True) as database:
-            return database.execute("SELECT id FROM instance").fetchone()[0]
+            return database.execute(query).fetchall()
+
+    @property
+    def known(self) -> bool:
+        """Whether it has come so far that there is a database of its own."""
+        return "CHASER_DATABASE_URL" in self._environ or (self.data_dir / "chaser.db").exists()
 
     @property
     def log(self) -> str:
@@ -133,6 +176,12 @@ class Service:
         return _of(self.http.post("/v1/exec", json={"command": command, **fields}, headers=headers), 202)[
             "id"
         ]
+
+    def queue(self, kind: str, asked: Mapping[str, object], **fields: object) -> str:
+        """The id of a job of any kind."""
+        answer = self.http.post("/v1/jobs", json={"kind": kind, "input": asked, **fields})
+        assert answer.status_code in {200, 201}, f"{answer.status_code}: {answer.text[:2000]}"
+        return answer.json()["id"]
 
     def job(self, job_id: str, *, wait_ms: int = 0) -> Json:
         return _of(self.http.get(f"/v1/jobs/{job_id}", params={"wait_ms": wait_ms}), 200)
@@ -204,15 +253,16 @@ def installation(
     *,
     ready: bool = True,
     data_dir: Path | None = None,
+    program: Sequence[str | Path] = (PROGRAM, "serve"),
 ) -> Generator[Service]:
     """A service that runs; afterwards it is ended, and whatever containers it has left are removed."""
-    service = Service(place, settings, docker or Docker(), data_dir)
+    service = Service(place, settings, docker or Docker(), data_dir, program=program)
     try:
         service.start(ready=ready)
         yield service
     finally:
         service.close()
-        if (service.data_dir / "chaser.db").exists() and service.docker.run("version").returncode == 0:
+        if service.known and service.docker.run("version").returncode == 0:
             service.docker.remove_all(service.instance)
 
 

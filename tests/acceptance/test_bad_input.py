@@ -173,8 +173,8 @@ def test_a_key_without_the_scope_is_forbidden(untouched: Service) -> None:
 
 
 def test_a_field_of_a_later_version_is_refused_and_not_ignored(untouched: Service) -> None:
-    details = error_of(untouched.exec("true", workspace="w"), 422, "not_supported")
-    assert details["not_supported"] == ["/workspace"]
+    details = error_of(untouched.exec("true", keep_on_failure=True), 422, "not_supported")
+    assert details["not_supported"] == ["/keep_on_failure"]
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/exe", "/%00", "/v1/jobs/%2e"])

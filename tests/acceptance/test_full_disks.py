@@ -1,14 +1,13 @@
 """A disk that fills: new work is refused in time, and where it is full after all, nothing is lost that was accepted."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.disk import fill, small_file_system
 from tests.acceptance.service import Service, error_of, installation
 from tests.acceptance.waiting import until
 
@@ -17,19 +16,11 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root"),
 ]
 
-SIZE = 64 << 20
-
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", place], check=True)
-    try:
+    with small_file_system(tmp_path / "disk") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @contextmanager
@@ -41,14 +32,6 @@ def service_on(disk: Path, place: Path, watermark: str) -> Generator[Service]:
         service.expect_nothing_left()
         yield service
         service.expect_nothing_left()
-
-
-def fill(disk: Path, *, leave: int) -> Path:
-    """A file that takes all the room but `leave` bytes."""
-    filler = disk / "filler"
-    with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leave)
-    return filler
 
 
 def test_too_little_room_refuses_new_work_and_its_return_takes_it_again(

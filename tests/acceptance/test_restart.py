@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.acceptance.machine import SMALL, Docker, processes_with
-from tests.acceptance.service import Json, Service, error_of, installation, marker
+from tests.acceptance.service import Service, error_of, installation, marker
 from tests.acceptance.waiting import until
 
 pytestmark = pytest.mark.docker
@@ -22,33 +22,52 @@ def service(small_image: str, tmp_path: Path) -> Iterator[Service]:
         service.expect_nothing_left()
 
 
-def lost(job: Json) -> bool:
-    return (job["status"], job["reason"]) == ("failed", "host_lost")
+def gate(word: str) -> str:
+    """A command that says something, waits to be let go on by `release`, and says more."""
+    return f"echo before; while [ ! -e /tmp/{word} ]; do sleep 0.1; done; echo after; exit 3"
+
+
+def release(service: Service, word: str) -> None:
+    (container,) = service.containers(running=True)
+    Docker()("exec", container, "touch", f"/tmp/{word}")
 
 
 def history(service: Service, job_id: str) -> list[tuple[str, str | None]]:
     return [(event["to_status"], event["reason"]) for event in service.events(job_id)]
 
 
-def test_a_power_cut_loses_what_ran_and_keeps_what_waited(service: Service) -> None:
-    """The one is ended as lost and its sandbox removed; the other runs after the start, once."""
+def test_a_power_cut_interrupts_neither_what_runs_nor_what_waits(service: Service) -> None:
+    """The one goes on in its sandbox, and the next start takes it over; the other runs after it, once."""
     word = marker()
-    running = service.begin(f"echo printed before; while :; do sleep 1; done; : {word}")
+    running = service.begin(gate(word))
     waiting = service.submit("echo run after all")
     until(lambda: service.output(running), "its output to be stored")
-    (container,) = service.containers(running=True)
+    before = service.job(running)
     service.kill()
     assert processes_with(word), "a sandbox outlives the service that made it"
     service.start()
+    release(service, word)
     after = service.ended(running)
-    assert lost(after)
-    assert after["result"]["exit_code"] is None
-    assert "again" in after["message"]
-    assert service.output(running) == b"printed before\n"
-    until(lambda: container not in service.containers(), "the lost sandbox to be removed")
+    assert (after["status"], after["reason"], after["attempt"]) == ("failed", "nonzero_exit", 1)
+    assert (after["result"]["exit_code"], after["session_id"]) == (3, before["session_id"])
+    assert service.output(running) == b"before\nafter\n"
+    assert [status for status, _ in history(service, running)] == ["queued", "starting", "running", "failed"]
     assert processes_with(word) == []
     assert service.ended(waiting)["result"]["output"] == "run after all\n"
     assert service.job(waiting)["attempt"] == 1
+
+
+def test_what_ends_while_no_service_runs_is_recorded_by_the_next(service: Service) -> None:
+    word = marker()
+    job = service.begin(gate(word))
+    until(lambda: service.output(job), "its output to be stored")
+    service.kill()
+    release(service, word)
+    until(lambda: not processes_with(word), "the command to end")
+    service.start()
+    after = service.ended(job)
+    assert (after["reason"], after["result"]["exit_code"]) == ("nonzero_exit", 3)
+    assert after["result"]["output"] == "before\nafter\n"
 
 
 def test_a_power_cut_before_the_hand_over_only_delays_a_job(service: Service) -> None:
@@ -70,36 +89,35 @@ def test_a_power_cut_before_the_hand_over_only_delays_a_job(service: Service) ->
     assert ("queued", "host_lost") in history(service, job)
 
 
-def test_a_stop_keeps_what_runs_for_the_next_start_to_sweep(service: Service) -> None:
+def test_a_stop_keeps_what_runs_for_the_next_start_to_take_over(service: Service) -> None:
     word = marker()
-    job = service.begin(f"while :; do sleep 1; done; : {word}")
+    job = service.begin(gate(word))
+    until(lambda: service.output(job), "its output to be stored")
     (container,) = service.containers(running=True)
     assert service.stop() == 0
     assert service.containers(running=True) == [container]
     assert processes_with(word)
     service.start()
-    assert lost(service.ended(job))
-    until(lambda: not service.containers(), "the kept sandbox to be removed")
-    assert processes_with(word) == []
+    release(service, word)
+    assert service.ended(job)["result"]["output"] == "before\nafter\n"
+    until(lambda: not service.containers(), "the sandbox to be removed")
 
 
 def test_a_client_that_waits_through_a_stop_is_told_where_its_run_is(service: Service) -> None:
     """The service's stop is not the client's leaving: the run is not cancelled."""
     word = marker()
     with ThreadPoolExecutor(1) as apart:
-        waiting = apart.submit(
-            service.exec, f"while :; do sleep 1; done; : {word}", headers={"Idempotency-Key": word}
-        )
+        waiting = apart.submit(service.exec, gate(word), headers={"Idempotency-Key": word})
         until(lambda: processes_with(word), "the command to begin")
         assert service.stop() == 0
         answer = waiting.result()
     details = error_of(answer, 503, "stopping")
     assert int(answer.headers["Retry-After"]) > 0
     service.start()
-    job = service.ended(details["job"])
-    assert lost(job)
-    again = service.exec(f"while :; do sleep 1; done; : {word}", headers={"Idempotency-Key": word})
-    assert again.json()["id"] == job["id"]
+    release(service, word)
+    again = service.exec(gate(word), headers={"Idempotency-Key": word})
+    assert (again.json()["id"], again.json()["exit_code"]) == (details["job"], 3)
+    assert again.json()["output"] == "before\nafter\n"
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
@@ -109,8 +127,9 @@ def test_a_cancel_that_was_asked_for_holds_through_a_power_cut(service: Service)
     assert service.cancel(second)["status"] == "cancelled"
     service.kill()
     service.start()
-    assert lost(service.ended(first))
     assert service.job(second)["status"] == "cancelled"
+    service.cancel(first)
+    assert service.ended(first)["reason"] == "cancelled_by_user"
 
 
 def test_key_and_instance_and_jobs_stay_what_they_are(service: Service) -> None:

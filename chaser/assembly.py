@@ -1,0 +1,220 @@
+"""The parts of the service, put together: which is given to which. Nothing is begun here."""
+
+import asyncio
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chaser import __version__
+from chaser.api.context import Api, Rules, WorkspaceParts
+from chaser.api.key_ring import KeyRing
+from chaser.api.schemas.jobs import Because
+from chaser.api.workspace_access import WorkspaceAccess
+from chaser.errors import Unavailable
+from chaser.grounds import Grounds, Parts, ground
+from chaser.ids import KeyId
+from chaser.jobs.attempt import Attempts
+from chaser.jobs.completion import Completion
+from chaser.jobs.deletion import Deletions
+from chaser.jobs.dispatcher import Dispatcher
+from chaser.jobs.driver import Driver
+from chaser.jobs.expiry import Expiry
+from chaser.jobs.hearing import Hearing
+from chaser.jobs.intake import Intake
+from chaser.jobs.kind import AnyKind
+from chaser.jobs.kinds.table import kinds
+from chaser.jobs.kinds.workspaces import workspace_kinds
+from chaser.jobs.lease import Lease
+from chaser.jobs.reaper import Reaper
+from chaser.jobs.reason import Reason
+from chaser.retention import Periods, Retention
+from chaser.runners.labels import Grammar, architecture
+from chaser.runners.runner import Runner
+from chaser.sandboxes.output import OutputLimits
+from chaser.service import Service
+from chaser.store.store import Store
+from chaser.webhooks.endpoint import WebhookEndpoint
+from chaser.webhooks.signature import Signatures
+
+Assembled = tuple[Service, Api, WebhookEndpoint | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    completion: Completion
+    kinds: Mapping[str, AnyKind]
+    deletions: Deletions
+    dispatcher: Dispatcher
+    intake: Intake
+    lease: Lease
+    reaper: Reaper
+
+
+def assemble(parts: Parts) -> Assembled:
+    grounds = ground(parts)
+    queue = _queue(parts, grounds)
+    api = _api(parts, grounds, queue)
+    webhook = _webhook(parts, queue.intake)
+    service = Service(
+        engine=parts.engine,
+        networks=grounds.networks,
+        removals=grounds.host.removals,
+        lease=queue.lease,
+        dispatcher=queue.dispatcher,
+        reaper=queue.reaper,
+        orphans=grounds.orphans,
+        space=grounds.space,
+        stopping=api.stopping,
+        others={
+            "notices": Hearing(parts.store.notices, queue.dispatcher, queue.completion).listen,
+            "retention": _retention(parts).watch,
+            "sizes": grounds.sizes.run,
+            "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,
+        },
+    )
+    return service, api, webhook
+
+
+def _queue(parts: Parts, grounds: Grounds) -> Queue:
+    jobs, clock, completion = parts.store.jobs, parts.clock, Completion()
+    # Filled in below: some kinds cancel jobs, and so need the intake, which needs what drives them.
+    every: dict[str, AnyKind] = {}
+    dispatcher = _dispatcher(parts, grounds, completion, every)
+    intake = Intake(jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running)
+    deletions = Deletions(parts.store.workspaces, parts.engine, intake, completion)
+    every.update(_kinds(parts, grounds, deletions))
+    reaper = Reaper(
+        every,
+        jobs,
+        grounds.host,
+        intake,
+        completion,
+        clock,
+        grounds.worker,
+        resume=dispatcher.resume,
+        driven=dispatcher.driven,
+        host_lost_after=parts.settings.deadlines.host_lost,
+    )
+    lease = Lease(
+        jobs,
+        clock,
+        grounds.worker,
+        parts.seat,
+        stop_running=dispatcher.stop_running,
+        held=reaper.held,
+    )
+    return Queue(completion, every, deletions, dispatcher, intake, lease, reaper)
+
+
+def _kinds(parts: Parts, grounds: Grounds, deletions: Deletions) -> Mapping[str, AnyKind]:
+    runner = Runner(parts.settings.profiles, parts.store.instance_id, parts.registrar)
+    on_workspaces = workspace_kinds(
+        parts.store.workspaces, grounds.files, grounds.snapshots, deletions, parts.clock
+    )
+    return kinds(parts.settings.profiles, (runner, *on_workspaces))
+
+
+def _dispatcher(
+    parts: Parts, grounds: Grounds, completion: Completion, every: Mapping[str, AnyKind]
+) -> Dispatcher:
+    settings, jobs, clock = parts.settings, parts.store.jobs, parts.clock
+    limits = settings.limits
+    output = OutputLimits(keep_bytes=limits.output_keep_bytes, kill_bytes=limits.output_kill_bytes)
+    attempts = Attempts(
+        jobs,
+        parts.store.logs,
+        grounds.host,
+        grounds.courier,
+        completion,
+        clock,
+        output,
+        settings.data_dir,
+    )
+    caps = {name: profile.max_running for name, profile in settings.profiles.items() if profile.max_running}
+    return Dispatcher(
+        jobs,
+        Driver(every, jobs, attempts, grounds.host.removals, completion, clock),
+        completion,
+        clock,
+        grounds.worker,
+        max_running=limits.max_running,
+        profile_caps=caps,
+        cap_of=KeyCaps(parts.store).of,
+        held=grounds.space.shortage,
+    )
+
+
+class KeyCaps:
+    """How many jobs each key may have running. A key's cap never changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[KeyId, int | None] = {}
+
+    async def of(self, key_id: KeyId) -> int | None:
+        if key_id not in self._known:
+            self._known.update({key.id: key.max_running for key in await self._store.keys.list()})
+        return self._known.get(key_id)
+
+
+def _retention(parts: Parts) -> Retention:
+    kept, folder = parts.settings.retention, parts.settings.files_dir
+    periods = Periods(kept.jobs, kept.deliveries, kept.sweep)
+    return Retention(parts.store.retention, folder / "uploads", folder / "artifacts", parts.clock, periods)
+
+
+def _api(parts: Parts, grounds: Grounds, queue: Queue) -> Api:
+    settings, store = parts.settings, parts.store
+    quota = settings.workspaces.quota
+    stopping = asyncio.Event()
+
+    def admission() -> None:
+        grounds.space.check()
+        if stopping.is_set():
+            raise Unavailable(
+                Reason.STOPPING, "The service is stopping; send this again in a moment.", retry_after=5
+            )
+
+    return Api(
+        jobs=store.jobs,
+        logs=store.logs,
+        keys=KeyRing(store.keys, parts.clock),
+        uploads=grounds.uploads,
+        artifacts=grounds.artifacts,
+        intake=queue.intake,
+        completion=queue.completion,
+        profiles=settings.profiles,
+        kinds=queue.kinds,
+        workspaces=WorkspaceAccess(store.workspaces, parts.clock, quota),
+        workspace_parts=WorkspaceParts(
+            store.workspaces, grounds.files, grounds.snapshots, queue.deletions, quota
+        ),
+        clock=parts.clock,
+        version=__version__,
+        rules=Rules(
+            rate=settings.limits.rate,
+            max_queued=settings.limits.max_queued,
+            default_timeout=settings.deadlines.timeout,
+            max_timeout=settings.deadlines.timeout_max,
+            default_queue_timeout=settings.deadlines.queue_timeout,
+            body_bytes=settings.limits.body_bytes,
+            batch_bytes=settings.limits.batch_bytes,
+        ),
+        pings={"store": store.ping, "docker": parts.engine.ping},
+        admission=admission,
+        held=lambda: Because.DISK if grounds.space.shortage() else None,
+        stopping=stopping,
+    )
+
+
+def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint | None:
+    """A webhook secret alone is a valid setting: then deliveries are stored, and what they ask for waits."""
+    github = parts.settings.github
+    if not github.webhook_secrets:
+        return None
+    grammar = Grammar(
+        frozenset(parts.settings.profiles), github.label_prefix, architecture(platform.machine())
+    )
+    return WebhookEndpoint(
+        Signatures(github.webhook_secrets), grammar, parts.store.inbox, parts.clock, awaken=intake.awaken
+    )
