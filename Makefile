@@ -1,6 +1,6 @@
 # Every target sets up what it needs, and costs next to nothing where that is there already. The work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve check setup images bench format setup-python setup-engine setup-packages \
+.PHONY: help demo test chaos serve check setup images bench format setup-python setup-engine setup-packages \
 	image-small image-default image-default-in-background image-runner-simulated image-engine
 
 # One step after the other, whatever -j says: apt-get and the engine are shared.
@@ -17,6 +17,9 @@ demo: setup-python setup-engine image-small image-runner-simulated image-default
 test: setup image-engine ## run all tests, against real Docker, PostgreSQL and registries
 	@scripts/with-engine $(RUN) pytest $(ARGS)
 
+chaos: setup image-engine ## kill the service at every point that could hurt, for minutes
+	@CHASER_CHAOS=long scripts/with-engine $(RUN) pytest tests/chaos $(ARGS)
+
 serve: setup-python setup-engine image-small image-default-in-background ## start the service and stay
 	@scripts/with-engine $(RUN) chaser serve
 
@@ -27,7 +30,7 @@ setup: setup-python setup-engine setup-packages images ## only the set-up, for a
 
 images: setup-engine image-small image-runner-simulated image-default ## build the sandbox images
 
-bench: setup-python setup-engine image-small image-default ## compare with the bare Docker SDK, as ratios
+bench: setup-python setup-engine setup-packages image-small image-default ## compare with the bare Docker SDK and other queues, as ratios
 	@scripts/with-engine $(RUN) python -m bench $(ARGS)
 
 format: setup-python ## format the code and sort its imports
