@@ -1,83 +1,17 @@
-"""`make bench`: Chaser against the bare tools it stands on, in one run. It prints ratios and judges nothing.
+"""`make bench`: Chaser against the bare tools it stands on, and its queue against its peers, in one run. It prints
+ratios and judges nothing.
 
 Times on a shared machine drift; the ratios, taken in turn within one run, are what to quote.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 
-import docker
-
-from bench.service import IMAGE, Service, running
-
-ROUNDS = 30
-BURST = 16
-BURSTS = 5
-FLOOD_BYTES = 500_000_000
-MIB = 1 << 20
-
-
-def main() -> None:
-    with running() as service:
-        time.sleep(2)
-        say("idle service, resident", f"{service.resident_bytes() / MIB:.0f} MiB", "at most 110")
-        cold(service)
-    with running(CHASER_LIMITS__MAX_RUNNING=str(BURST)) as service:
-        burst(service)
-    with running() as service:
-        flood(service)
-    help_time()
-
-
-def cold(service: Service) -> None:
-    """One container after the other: `true`, over HTTP and through the bare SDK in turn."""
-    client = docker.from_env(max_pool_size=BURST)
-    for _ in range(3):
-        service.exec("true")
-        bare(client)
-    pairs = [(timed(lambda: service.exec("true")), timed(lambda: bare(client))) for _ in range(ROUNDS)]
-    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
-    say(
-        "cold exec, median",
-        f"{ours * 1000:.0f} ms against {theirs * 1000:.0f} ms",
-        f"ratio {ours / theirs:.2f}, at most 1.25",
-    )
-
-
-def burst(service: Service) -> None:
-    """Sixteen at once, several times in turn."""
-    client = docker.from_env(max_pool_size=BURST)
-    service.exec("true")
-    bare(client)
-    pairs = [
-        (timed(lambda: at_once(lambda: service.exec("true"))), timed(lambda: at_once(lambda: bare(client))))
-        for _ in range(BURSTS)
-    ]
-    ours, theirs = (BURST / statistics.median(column) for column in zip(*pairs, strict=True))
-    say(
-        f"{BURST} at once, per second",
-        f"{ours:.1f} against {theirs:.1f}",
-        f"ratio {ours / theirs:.2f}, at least 0.9",
-    )
-
-
-def flood(service: Service) -> None:
-    """A command that prints 500 MB, through the service and through `docker run`."""
-    command = f"head -c {FLOOD_BYTES} /dev/zero | tr '\\0' 'x'"
-    service.exec("true")
-    before = service.resident_bytes()
-    pairs = [(timed(lambda: flooded(service, command)), timed(lambda: docker_run(command))) for _ in range(3)]
-    ours, theirs = (FLOOD_BYTES / MIB / statistics.median(column) for column in zip(*pairs, strict=True))
-    say(
-        "500 MB of output",
-        f"{ours:.0f} MiB/s against {theirs:.0f} MiB/s",
-        f"ratio {ours / theirs:.2f}, at least 0.5",
-    )
-    say("  memory grown at the peak", f"{(service.peak_bytes() - before) / MIB:.0f} MiB", "less than 32")
+from bench import claims, containers, enqueue, queue, sandboxes
+from bench.report import say, timed
 
 
 def help_time() -> None:
@@ -88,37 +22,35 @@ def help_time() -> None:
     say("chaser --help", f"{statistics.median(timed(run) for _ in range(10)) * 1000:.0f} ms", "less than 300")
 
 
-def bare(client: docker.DockerClient) -> None:
-    client.containers.run(IMAGE, ["true"], network_mode="none", remove=True)
+PARTS: Mapping[str, Callable[[], None]] = {
+    "cold": containers.cold,
+    "burst": containers.burst,
+    "flood": containers.flood,
+    "help": help_time,
+    "queue": queue.measure,
+    "enqueue": enqueue.measure,
+    "claims": claims.measure,
+    "plans": claims.plans,
+    "sandboxes": sandboxes.measure,
+}
+ASKED_FOR = frozenset({"plans"})
+"""Not run unless named."""
 
 
-def docker_run(command: str) -> None:
-    subprocess.run(
-        ["docker", "run", "--rm", "--network", "none", IMAGE, "sh", "-c", command],
-        check=True,
-        stdout=subprocess.DEVNULL,
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures Chaser against what it stands on, and against its peers.",
     )
-
-
-def flooded(service: Service, command: str) -> None:
-    answer = service.exec(command)
-    assert answer["output_bytes"] == FLOOD_BYTES, answer
-
-
-def at_once(work: Callable[[], object]) -> None:
-    with ThreadPoolExecutor(BURST) as pool:
-        for done in [pool.submit(work) for _ in range(BURST)]:
-            done.result()
-
-
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def say(what: str, measured: str, wanted: str) -> None:
-    print(f"{what:<28} {measured:<28} {wanted}", flush=True)
+    parser.add_argument(
+        "part", nargs="*", help=f"which to run, of: {', '.join(PARTS)}; if none is named, all but the plans"
+    )
+    named = parser.parse_args().part or [name for name in PARTS if name not in ASKED_FOR]
+    unknown = [name for name in named if name not in PARTS]
+    if unknown:
+        parser.error(f"there is no part {', '.join(unknown)}")
+    for name in named:
+        PARTS[name]()
 
 
 if __name__ == "__main__":

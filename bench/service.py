@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 IMAGE = "chaser-small:latest"
 
@@ -23,19 +24,24 @@ class Service:
     key: str
     pid: int
 
-    def exec(self, command: str, **fields: object) -> dict[str, object]:
+    def exec(self, command: str, **fields: object) -> dict[str, Any]:
         """One run without network, and its answer."""
-        body = json.dumps({"command": command, "image": IMAGE, "network": "none", **fields})
+        return self.call(
+            "POST", "/v1/exec", {"command": command, "image": IMAGE, "network": "none", **fields}
+        )
+
+    def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """One request, and its answer. Raises `RuntimeError` for anything but a success."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         # The standard library's client: a heavier one would be measured along with the service.
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         try:
-            connection.request("POST", "/v1/exec", body, headers)
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             answer = response.read()
         finally:
             connection.close()
-        if response.status != 200:
+        if response.status >= 300:
             raise RuntimeError(answer.decode())
         return json.loads(answer)
 
@@ -57,7 +63,7 @@ class Service:
 def running(**settings: str) -> Generator[Service]:
     """`chaser serve` with embedded defaults; `settings` are environment variables."""
     with tempfile.TemporaryDirectory(prefix="chaser-bench-") as folder:
-        port = _free_port()
+        port = free_port()
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CHASER_")},
             "CHASER_DATA_DIR": folder,
@@ -92,7 +98,18 @@ def _await_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("the service did not become ready; run `chaser doctor`")
 
 
-def _free_port() -> int:
+def await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Until something listens there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
