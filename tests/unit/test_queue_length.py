@@ -1,0 +1,52 @@
+"""How many jobs wait is counted seldom, and never too few are taken to wait."""
+
+import asyncio
+from datetime import timedelta
+
+from chaser.api.queue_length import COUNTED_SECONDS, QueueLength
+from chaser.clock import ManualClock
+
+
+class Rows:
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.counts = 0
+
+    async def count(self) -> int:
+        self.counts += 1
+        await asyncio.sleep(0)
+        return self.waiting
+
+
+async def test_many_at_once_are_counted_for_once() -> None:
+    length, rows, clock = QueueLength(), Rows(), ManualClock()
+
+    answers = await asyncio.gather(*(length.let_in(1, 100, rows.count, clock) for _ in range(100)))
+
+    assert answers == [None] * 100
+    assert rows.counts == 1
+
+
+async def test_what_was_let_in_fills_the_queue() -> None:
+    length, rows, clock = QueueLength(), Rows(), ManualClock()
+    await length.let_in(2, 3, rows.count, clock)
+    rows.waiting = 2
+
+    assert await length.let_in(2, 3, rows.count, clock) == 2
+    assert await length.let_in(1, 3, rows.count, clock) is None
+
+
+async def test_what_has_left_makes_room_at_once() -> None:
+    length, rows, clock = QueueLength(), Rows(), ManualClock()
+    await length.let_in(1, 1, rows.count, clock)
+
+    assert await length.let_in(1, 1, rows.count, clock) is None
+
+
+async def test_jobs_that_came_another_way_are_seen_after_a_moment() -> None:
+    length, rows, clock = QueueLength(), Rows(), ManualClock()
+    await length.let_in(1, 10, rows.count, clock)
+    rows.waiting = 10
+    clock.advance(timedelta(seconds=COUNTED_SECONDS))
+
+    assert await length.let_in(1, 10, rows.count, clock) == 10
