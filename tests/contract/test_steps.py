@@ -257,8 +257,7 @@ async def test_memory_kills_are_counted_for_each_step(real: Site) -> None:
 async def test_a_fork_that_left_its_session_ends_with_its_step(real: Site) -> None:
     """Also where the shell is dash, and what it runs ignores all that can be ignored."""
     image = await real.engine.image("chaser-default:latest")
-    if image is None:
-        pytest.skip("the default image is not built")
+    assert image is not None, "build it: make images"
     lingers = "setsid sh -c \"trap '' TERM HUP INT; sleep 1000\" & sleep 0.2"
     others = "for p in /proc/[0-9]*; do cat $p/comm; done 2>/dev/null | sort | uniq -c"
 
