@@ -84,7 +84,7 @@ def ground(parts: Parts) -> Grounds:
     volumes = Volumes(engine, store.workspaces, tools, sizes, clock, watch_interval=LOOK_AT_DISKS)
     networks = EngineNetworks(DockerBridge(engine, store.instance_id))
     launcher = _launcher(parts, traffic)
-    space = FreeSpace(settings.limits.free_space_bytes, settings.data_dir, settings.files_dir)
+    space = FreeSpace(settings.limits.free_space_bytes, clock, settings.data_dir, settings.files_dir)
     uploads = Uploads(
         store.uploads,
         settings.files_dir / "uploads",

@@ -1,11 +1,12 @@
 """Around every answer: its request id, its log line, the headers that the routes ask for; and forgiven paths."""
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,7 +18,8 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SLASHES = re.compile(r"/{2,}")
 _STATE_KEY = "answer_headers"
 
-_log = structlog.stdlib.get_logger("chaser.api")
+_logger = logging.getLogger("chaser.api")
+_log = structlog.stdlib.get_logger(_logger.name)
 
 
 class RequestIdentity:
@@ -35,8 +37,11 @@ class RequestIdentity:
         headers = _headers(scope)
         headers[REQUEST_ID] = request_id
         scope["path"] = _SLASHES.sub("/", scope["path"])
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self._answer(scope, receive, send, headers)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str]) -> None:
         begun = self._clock.monotonic()
@@ -46,22 +51,24 @@ class RequestIdentity:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(headers)
+                message["headers"] = [*message["headers"], *_encoded(headers)]
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         finally:
             took = round((self._clock.monotonic() - begun) * 1000)
-            _log.info(
-                "Answered a request.",
-                action="request",
-                method=scope["method"],
-                # as it was sent: percent-encoded, so that no path can write lines of its own
-                path=scope.get("raw_path", b"").decode("latin-1"),
-                status=status,
-                took_ms=took,
-            )
+            # structlog finds out only once the line is half made, which under load shows
+            if _logger.isEnabledFor(logging.INFO):
+                _log.info(
+                    "Answered a request.",
+                    action="request",
+                    method=scope["method"],
+                    # as it was sent: percent-encoded, so that no path can write lines of its own
+                    path=scope.get("raw_path", b"").decode("latin-1"),
+                    status=status,
+                    took_ms=took,
+                )
 
     def _identify(self, headers: Headers) -> str:
         given = headers.get(REQUEST_ID, "")
@@ -76,6 +83,10 @@ def add_header(request: Request, name: str, value: str) -> None:
 def headers_of(request: Request) -> Mapping[str, str]:
     """What `add_header` has gathered, for an answer that is made outside of this middleware."""
     return _headers(request.scope)
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def _headers(scope: Scope) -> dict[str, str]:

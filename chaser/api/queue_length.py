@@ -5,9 +5,12 @@ import math
 from collections.abc import Awaitable, Callable
 
 from chaser.clock import Clock
+from chaser.errors import Unavailable
 
 COUNTED_SECONDS = 1.0
 """How long a count is built on: jobs come in other ways, and through other processes, too."""
+RENEWED_SECONDS = COUNTED_SECONDS / 2
+"""From this age on, while jobs come, they are counted again beside them, so that none of them waits for that."""
 
 
 class QueueLength:
@@ -15,8 +18,9 @@ class QueueLength:
 
     def __init__(self) -> None:
         self._at_most = 0
-        self._good_until = -math.inf
+        self._counted_at = -math.inf
         self._counting = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
 
     async def let_in(
         self, more: int, limit: int, count: Callable[[], Awaitable[int]], clock: Clock
@@ -26,12 +30,30 @@ class QueueLength:
             async with self._counting:
                 # Of many that come at once, one counts for all.
                 if not self._fits(more, limit, clock):
-                    self._at_most = await count()
-                    self._good_until = clock.monotonic() + COUNTED_SECONDS
+                    await self._count(count, clock)
+        elif self._age(clock) >= RENEWED_SECONDS and self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(count, clock))
         if self._at_most + more > limit:
             return self._at_most
         self._at_most += more
         return None
 
     def _fits(self, more: int, limit: int, clock: Clock) -> bool:
-        return clock.monotonic() < self._good_until and self._at_most + more <= limit
+        return self._age(clock) < COUNTED_SECONDS and self._at_most + more <= limit
+
+    def _age(self, clock: Clock) -> float:
+        return clock.monotonic() - self._counted_at
+
+    async def _renew(self, count: Callable[[], Awaitable[int]], clock: Clock) -> None:
+        try:
+            await self._count(count, clock)
+        except Unavailable:
+            pass  # whoever comes when the last count is too old is told
+        finally:
+            self._renewing = None
+
+    async def _count(self, count: Callable[[], Awaitable[int]], clock: Clock) -> None:
+        """What is let in meanwhile is added, whether or not the count has seen it: never too few are taken to wait."""
+        began, before = clock.monotonic(), self._at_most
+        counted = await count()
+        self._at_most, self._counted_at = counted + self._at_most - before, began

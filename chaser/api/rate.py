@@ -1,14 +1,12 @@
-"""How often a key may call: a window that is counted in this process."""
+"""How often a key may call: a window that is counted in this process, and begins with the key's first call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from limits import parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
-
 from chaser.clock import Clock
 from chaser.ids import KeyId
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +27,28 @@ class Allowance:
         }
 
 
+@dataclass(slots=True)
+class _Window:
+    ends: float
+    calls: int = 0
+
+
 class Rate:
     """`rate` is a number of calls and a span, such as `600/minute`."""
 
     def __init__(self, rate: str, clock: Clock) -> None:
-        self._item = parse(rate)
+        limit, _, span = rate.partition("/")
+        self._limit = int(limit)
+        self._span = _SECONDS[span]
         self._clock = clock
-        self._windows = FixedWindowRateLimiter(MemoryStorage())
+        self._windows: dict[KeyId, _Window] = {}
 
-    async def spend(self, key_id: KeyId) -> Allowance:
+    def spend(self, key_id: KeyId) -> Allowance:
         """Count one call."""
-        allowed = await self._windows.hit(self._item, key_id)
-        stats = await self._windows.get_window_stats(self._item, key_id)
-        # the windows of `limits` lie on the wall clock
-        left = max(0.0, stats.reset_time - self._clock.now().timestamp())
-        return Allowance(allowed, self._item.amount, stats.remaining, min(left, self._item.get_expiry()))
+        now = self._clock.monotonic()
+        window = self._windows.get(key_id)
+        if window is None or window.ends <= now:
+            window = self._windows[key_id] = _Window(now + self._span)
+        window.calls += 1
+        remaining = max(0, self._limit - window.calls)
+        return Allowance(window.calls <= self._limit, self._limit, remaining, window.ends - now)

@@ -58,7 +58,7 @@ def _route(api: Api, rate: Rate, path: str, operations: Sequence[Operation]) -> 
 
 async def _admitted(api: Api, rate: Rate, keyed: Keyed, request: Request) -> Call:
     key = await authenticate(api, request)
-    allowance = await rate.spend(key.id)
+    allowance = rate.spend(key.id)
     for name, value in allowance.headers.items():
         add_header(request, name, value)
     if not allowance.allowed:

@@ -6,6 +6,7 @@ the beginning of the id of an image that the asker must not use.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 HUB = "docker.io"
@@ -66,6 +67,7 @@ class Reference:
         return self.familiar
 
 
+@lru_cache(maxsize=1024)
 def parse_reference(text: str) -> Reference | None:
     """The reference that `text` spells; none if it is not one."""
     if len(text) > _LONGEST or not text.isascii():

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chaser.api.key_ring import REMEMBERED_SECONDS, KeyRing
+import pytest
+
+from chaser.api.key_ring import REMEMBERED_SECONDS, RENEWED_SECONDS, KeyRing
 from chaser.clock import ManualClock
+from chaser.errors import Unavailable
 from chaser.ids import KeyId
+from chaser.jobs.reason import Reason
 from chaser.keys import ALL_SCOPES, ApiKey
 
 CLOCK = ManualClock()
@@ -20,12 +24,15 @@ class Rows:
         self.reads = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.away = False
 
     async def add(self, key: ApiKey) -> None:
         self.key = key
 
     async def by_public(self, public: str) -> ApiKey | None:
         self.reads += 1
+        if self.away:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "It does not answer.")
         key = self.key if public == self.key.public else None
         await self.may_answer.wait()
         return key
@@ -96,3 +103,32 @@ async def test_an_unknown_key_is_looked_for_each_time() -> None:
 
     assert [await ring.by_public("other") for _ in range(2)] == [None, None]
     assert rows.reads == 2
+
+
+async def test_a_key_in_use_is_read_again_beside_the_requests() -> None:
+    rows, clock = Rows(), ManualClock()
+    ring = KeyRing(rows, clock)
+    await ring.by_public("public")
+    await rows.revoke(KEY.id, clock.now())
+    clock.advance(timedelta(seconds=RENEWED_SECONDS))
+
+    assert [await ring.by_public("public") for _ in range(2)] == [KEY, KEY]
+    await asyncio.sleep(0.01)
+
+    assert rows.reads == 2
+    revoked = await ring.by_public("public")
+    assert revoked is not None
+    assert revoked.revoked_at is not None
+
+
+async def test_a_key_that_cannot_be_read_again_is_not_trusted_for_longer() -> None:
+    rows, clock = Rows(), ManualClock()
+    ring = KeyRing(rows, clock)
+    await ring.by_public("public")
+    rows.away = True
+    clock.advance(timedelta(seconds=RENEWED_SECONDS))
+    assert await ring.by_public("public") == KEY
+    await asyncio.sleep(0.01)
+
+    with pytest.raises(Unavailable):
+        await ring.by_public("public")

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from chaser.api.queue_length import COUNTED_SECONDS, QueueLength
+from chaser.api.queue_length import COUNTED_SECONDS, RENEWED_SECONDS, QueueLength
 from chaser.clock import ManualClock
 
 
@@ -50,3 +50,32 @@ async def test_jobs_that_came_another_way_are_seen_after_a_moment() -> None:
     clock.advance(timedelta(seconds=COUNTED_SECONDS))
 
     assert await length.let_in(1, 10, rows.count, clock) == 10
+
+
+async def test_while_jobs_come_they_are_counted_again_beside_them() -> None:
+    length, rows, clock = QueueLength(), Rows(), ManualClock()
+    await length.let_in(1, 10, rows.count, clock)
+    rows.waiting = 9
+    clock.advance(timedelta(seconds=RENEWED_SECONDS))
+
+    assert [await length.let_in(1, 10, rows.count, clock) for _ in range(2)] == [None, None]
+    assert rows.counts == 1
+    await asyncio.sleep(0.01)
+    assert rows.counts == 2
+    rows.waiting = 10
+
+    assert [await length.let_in(1, 10, rows.count, clock) for _ in range(2)] == [None, 10]
+
+
+async def test_what_is_let_in_while_they_are_counted_is_added() -> None:
+    length, rows, clock = QueueLength(), Rows(), ManualClock()
+    await length.let_in(1, 10, rows.count, clock)
+    clock.advance(timedelta(seconds=RENEWED_SECONDS))
+    await length.let_in(1, 10, rows.count, clock)
+    await asyncio.sleep(0)  # the count is under way
+    await length.let_in(6, 10, rows.count, clock)
+    await asyncio.sleep(0.01)
+    rows.waiting = 8
+
+    assert await length.let_in(5, 10, rows.count, clock) == 8
+    assert rows.counts == 3

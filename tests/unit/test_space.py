@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from chaser.clock import ManualClock
 from chaser.errors import Unavailable
 from chaser.jobs.reason import Reason
 from chaser.space import FreeSpace
@@ -12,14 +13,14 @@ MORE_THAN_ANY_DISK = 1 << 80
 
 
 def test_enough_room_is_no_shortage(tmp_path: Path) -> None:
-    space = FreeSpace(1, tmp_path)
+    space = FreeSpace(1, ManualClock(), tmp_path)
 
     assert space.shortage() is None
     space.check()
 
 
 def test_too_little_room_is_named_with_its_place(tmp_path: Path) -> None:
-    space = FreeSpace(MORE_THAN_ANY_DISK, tmp_path)
+    space = FreeSpace(MORE_THAN_ANY_DISK, ManualClock(), tmp_path)
 
     assert str(tmp_path) in (space.shortage() or "")
     with pytest.raises(Unavailable) as unavailable:
@@ -28,7 +29,7 @@ def test_too_little_room_is_named_with_its_place(tmp_path: Path) -> None:
 
 
 def test_a_place_may_be_added_later(tmp_path: Path) -> None:
-    space = FreeSpace(MORE_THAN_ANY_DISK)
+    space = FreeSpace(MORE_THAN_ANY_DISK, ManualClock())
     assert space.shortage() is None
 
     space.watch(tmp_path)
@@ -37,4 +38,4 @@ def test_a_place_may_be_added_later(tmp_path: Path) -> None:
 
 
 def test_a_place_of_another_machine_is_passed_over(tmp_path: Path) -> None:
-    assert FreeSpace(MORE_THAN_ANY_DISK, tmp_path / "elsewhere").shortage() is None
+    assert FreeSpace(MORE_THAN_ANY_DISK, ManualClock(), tmp_path / "elsewhere").shortage() is None
