@@ -21,6 +21,7 @@ from chaser.jobs.ports import Full
 from chaser.store.engines import connect, sqlite_url
 from chaser.store.store import Store, open_store
 from tests.postgres import DURABLE, running_postgres
+from tests.rows import first
 
 FEW, MANY = 100, 100_000
 ROUNDS = 300
@@ -85,7 +86,7 @@ async def _turn(store: Store) -> tuple[float, ...]:
     """The seconds of each step; the queue is as long afterwards as before."""
     await store.jobs.enqueue(nothing())
     began = time.perf_counter()
-    claim = await store.jobs.claim(WORKER, CLOCK.now(), Full())
+    claim = first(await store.jobs.claim(WORKER, CLOCK.now(), Full()))
     claimed = time.perf_counter()
     assert claim is not None
     await store.jobs.finish(claim, SUCCEEDED, CLOCK.now())

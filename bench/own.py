@@ -90,7 +90,9 @@ async def working(
     )
     stop = dispatcher.stop_running
     lease = Lease(store.jobs, CLOCK, worker, "bench", stop_running=stop, held=lambda jobs: None)
-    intake = Intake(store.jobs, completion, CLOCK, wake=dispatcher.wake, stop_running=stop)
+    intake = Intake(
+        store.jobs, completion, CLOCK, wake=dispatcher.wake, expect=dispatcher.expect, stop_running=stop
+    )
     try:
         await lease.take()
         loops = [

@@ -71,13 +71,13 @@ class Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    async def claim(self, worker: WorkerId, now: datetime, full: Full) -> Claim | None:
+    async def claim(self, worker: WorkerId, now: datetime, full: Full, most: int) -> Sequence[Claim]:
         asked = time.perf_counter()
-        claim = await self._store.claim(worker, now, full)
-        if claim is not None:
+        claims = await self._store.claim(worker, now, full, most)
+        for claim in claims:
             self.asked[claim.job.id] = asked
             self.claimed[claim.job.id] = time.perf_counter()
-        return claim
+        return claims
 
 
 async def latency(database: str, url: str) -> None:

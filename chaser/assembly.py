@@ -80,7 +80,14 @@ def _queue(parts: Parts, grounds: Grounds) -> Queue:
     # Filled in below: some kinds cancel jobs, and so need the intake, which needs what drives them.
     every: dict[str, AnyKind] = {}
     dispatcher = _dispatcher(parts, grounds, completion, every)
-    intake = Intake(jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running)
+    intake = Intake(
+        jobs,
+        completion,
+        clock,
+        wake=dispatcher.wake,
+        expect=dispatcher.expect,
+        stop_running=dispatcher.stop_running,
+    )
     deletions = Deletions(parts.store.workspaces, parts.engine, intake, completion)
     every.update(_kinds(parts, grounds, deletions))
     reaper = Reaper(

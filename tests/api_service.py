@@ -58,6 +58,7 @@ from chaser.store.sealing import generate
 from chaser.store.store import Store, open_store
 from tests.engines import IMAGE as SMALL
 from tests.engines import REFERENCE, Site
+from tests.rows import first
 from tests.workshop import Workshop, equip
 
 IMAGE = "chaser-default:latest"
@@ -96,7 +97,7 @@ class Hands:
     async def take(self) -> Claim:
         """The next job, once there is one."""
         while True:
-            claim = await self.store.jobs.claim(WORKER, self.clock.now(), Full())
+            claim = first(await self.store.jobs.claim(WORKER, self.clock.now(), Full()))
             if claim is not None:
                 return claim
             await self.woken.wait()
@@ -248,6 +249,7 @@ async def service(
         completion,
         clock,
         wake=hands.woken.set,
+        expect=lambda at: None,
         stop_running=lambda job_id, reason: hands.stopped.put_nowait((job_id, reason)),
     )
     profiles = profiles or {"default": PROFILE}

@@ -1,11 +1,12 @@
 """Rows for tests of whatever stands on the store."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chaser.ids import SandboxId, WorkerId, new_job_id, new_sandbox_id
 from chaser.jobs.job import Job, NewJob, Secrets
-from chaser.jobs.ports import Claim, Created, Full, JobStore, SandboxRow
+from chaser.jobs.ports import Claim, Created, JobStore, SandboxRow
 from chaser.sandboxes.spec import StepTerms, Streams, Terms
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,9 +48,13 @@ async def enqueued(jobs: JobStore, at: datetime = START, **changes: object) -> J
     return created.job
 
 
+def first(claims: Sequence[Claim]) -> Claim | None:
+    return claims[0] if claims else None
+
+
 async def claimed(jobs: JobStore, at: datetime = START, worker: WorkerId = WORKER) -> Claim:
     """The claim on the job that is next."""
-    claim = await jobs.claim(worker, at, Full())
+    claim = first(await jobs.claim(worker, at))
     assert claim is not None
     return claim
 

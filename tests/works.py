@@ -287,7 +287,14 @@ def works(
         cap_of=cap_of,
         held=held,
     )
-    intake = Intake(store.jobs, completion, clock, wake=dispatcher.wake, stop_running=dispatcher.stop_running)
+    intake = Intake(
+        store.jobs,
+        completion,
+        clock,
+        wake=dispatcher.wake,
+        expect=dispatcher.expect,
+        stop_running=dispatcher.stop_running,
+    )
     reaper = Reaper(
         kinds,
         store.jobs,

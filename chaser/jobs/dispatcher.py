@@ -20,7 +20,7 @@ from chaser.ids import JobId, KeyId, WorkerId
 from chaser.jobs.completion import Completion
 from chaser.jobs.driver import Driver
 from chaser.jobs.job import Job
-from chaser.jobs.ports import Claim, Full, JobStore, Stay
+from chaser.jobs.ports import FREE, Claim, Full, JobStore, Stay
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.stop import Stop
 
@@ -32,6 +32,7 @@ SERVICE_SLOTS = 16
 """Jobs that need no sandbox, at once, where every sandbox's slot is taken: what they do (delete a workspace, write into one)
 is not to wait for builds."""
 STORE_AWAY = timedelta(seconds=1)
+AT_ONCE = datetime.min.replace(tzinfo=UTC)
 HELD = timedelta(seconds=5)
 """The longest sleep while no new job may start: nothing tells of room on a disk."""
 
@@ -49,6 +50,14 @@ class Running:
     cap: int | None
     """How many jobs its key may have running; none: as many as there are slots."""
     profile: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How many jobs may start at once, none of them of what is full."""
+
+    full: Full
+    most: int
 
 
 class Dispatcher:
@@ -81,7 +90,7 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._look = True
         """Whether a ready job may be waiting; false once a claim has found none."""
-        self._due: datetime | None = datetime.min.replace(tzinfo=UTC)
+        self._due: datetime | None = AT_ONCE
         """When the next job becomes due or has waited too long, as far as known; at first, whatever lies there."""
         self._stopping = False
 
@@ -89,6 +98,12 @@ class Dispatcher:
         """A job was written, or may have become due: look at the queue."""
         self._look = True
         self._awake.set()
+
+    def expect(self, at: datetime) -> None:
+        """A job was written that becomes due, or has waited too long, at this moment."""
+        if self._due is None or at < self._due:
+            self._due = at
+            self._awake.set()
 
     def stop_running(self, job_id: JobId, reason: Reason) -> None:
         """Tell a run of this process to end. One that is being claimed at this moment is told when it starts."""
@@ -106,7 +121,7 @@ class Dispatcher:
                 pause = await self._round()
             except Unavailable as error:
                 log.warning("The store does not answer.", action="store_away", error=error.message)
-                pause = STORE_AWAY
+                pause, self._due = STORE_AWAY, AT_ONCE
             try:
                 async with asyncio.timeout(pause.total_seconds()):
                     await self._awake.wait()
@@ -146,7 +161,10 @@ class Dispatcher:
         elif self._look and not self._stopping:
             await self._fill()
         longest = NET if held is None else HELD
-        self._due = await self._store.next_due(began)
+        # What is written from here on says so itself.
+        self._due = None
+        due = await self._store.next_due(began)
+        self._due = min((at for at in (due, self._due) if at is not None), default=None)
         if self._due is None:
             return longest
         return min(longest, max(timedelta(milliseconds=10), self._due - self._clock.now()))
@@ -161,16 +179,18 @@ class Dispatcher:
             self._look = True
 
     async def _fill(self) -> None:
-        while (full := self._full()) is not None:
+        while (room := self._room()).most:
             self._early_stops.clear()
             # Before the claim, so that a job written meanwhile is looked for again. What is full waits for an end.
-            self._look = full != Full()
-            claim = await self._store.claim(self._worker, self._clock.now(), full)
-            if claim is None:
+            self._look = room.full != FREE
+            claims = await self._store.claim(self._worker, self._clock.now(), room.full, room.most)
+            if not claims:
                 return
             self._look = True
-            self._start(claim, None)
-            await self._learn_cap(claim.job)
+            for claim in claims:
+                self._start(claim, None)
+            for claim in claims:
+                await self._learn_cap(claim.job)
 
     def _start(self, claim: Claim, stay: Stay | None) -> None:
         job = claim.job
@@ -199,14 +219,17 @@ class Dispatcher:
             # Not `wake`: where all that is ready has been claimed, only the next due time is asked for.
             self._awake.set()
 
-    def _full(self) -> Full | None:
-        """What has as many jobs running as it may; none: nothing at all may start."""
+    def _room(self) -> _Room:
         running = self._running.values()
         housed = sum(each.profile is not None for each in running)
         slots = housed >= self._max_running
-        most = self._max_running + SERVICE_SLOTS
-        if len(running) >= most or (slots and len(running) - housed >= SERVICE_SLOTS):
-            return None
+        free = SERVICE_SLOTS - (len(running) - housed) if slots else self._max_running - housed
+        most = min(free, self._max_running + SERVICE_SLOTS - len(running))
+        return _Room(self._full(slots=slots), min(most, 1) if self._profile_caps else most)
+
+    def _full(self, *, slots: bool) -> Full:
+        """What has as many jobs running as it may."""
+        running = self._running.values()
         keys = Counter(each.key_id for each in running if each.key_id is not None and each.cap is not None)
         caps = {each.key_id: each.cap for each in running if each.cap is not None}
         profiles = Counter(each.profile for each in running if each.profile in self._profile_caps)

@@ -1,6 +1,7 @@
-"""The one way into the queue: write the row, then wake the dispatcher."""
+"""The one way into the queue: write the row, then tell the dispatcher."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from chaser.clock import Clock
 from chaser.ids import JobId
@@ -18,26 +19,26 @@ class Intake:
         clock: Clock,
         *,
         wake: Callable[[], None],
+        expect: Callable[[datetime], None],
         stop_running: Callable[[JobId, Reason], None],
     ) -> None:
         self._store = store
         self._completion = completion
         self._clock = clock
         self._wake = wake
+        self._expect = expect
         self._stop_running = stop_running
 
     async def submit(self, new: NewJob) -> Enqueued:
         """Accept a job: when this returns it is on disk."""
         enqueued = await self._store.enqueue(new)
-        if isinstance(enqueued, Created):
-            self._wake()
+        self._tell([enqueued])
         return enqueued
 
     async def submit_all(self, new: Sequence[NewJob]) -> Sequence[Enqueued]:
         """Accept all or none: where one is a `Conflict`, only that is returned."""
         enqueued = await self._store.enqueue_all(new)
-        if any(isinstance(each, Created) for each in enqueued):
-            self._wake()
+        self._tell(enqueued)
         return enqueued
 
     async def cancel(self, job_id: JobId, reason: Reason) -> Job | None:
@@ -49,6 +50,15 @@ class Intake:
             # Whoever stood behind it in a line may be ready now.
             self._wake()
         return job
+
+    def _tell(self, enqueued: Sequence[Enqueued]) -> None:
+        """What cannot start yet is no reason to look for what can: of many jobs that are scheduled, each would cost a claim."""
+        made = [each.job for each in enqueued if isinstance(each, Created)]
+        if any(job.ready for job in made):
+            self._wake()
+        for job in made:
+            if not job.ready:
+                self._expect(job.run_at if job.queue_until is None else min(job.run_at, job.queue_until))
 
     def awaken(self) -> None:
         """Rows were written by another way in (the webhook's inbox): look at the queue now."""

@@ -64,6 +64,9 @@ class Full:
     """Every slot for a sandbox is taken: only jobs that need none may start."""
 
 
+FREE = Full()
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
     """A worker's sign of life, answered."""
@@ -213,10 +216,13 @@ class JobStore(Protocol):
         """The histories of all jobs, or of a key's, from after the mark, in order."""
         ...
 
-    async def claim(self, worker: WorkerId, now: datetime, full: Full) -> Claim | None:
-        """The ready job of the highest priority, oldest first, moved to `starting` with its attempt counted.
+    async def claim(
+        self, worker: WorkerId, now: datetime, full: Full = FREE, most: int = 1
+    ) -> Sequence[Claim]:
+        """The ready jobs of the highest priority, oldest first, moved to `starting` with their attempts counted.
 
-        Jobs of what is `full` are passed over; jobs whose `queue_until` has passed are left to `expire`.
+        Jobs of what is `full` are passed over; jobs whose `queue_until` has passed are left to `expire`. At the most one
+        where more could make something full: a key or a profile with a cap.
         """
         ...
 

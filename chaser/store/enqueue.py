@@ -1,6 +1,6 @@
 """Writing new jobs so that an idempotency key, or an origin, has one job, whoever else writes at the same time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, null, or_, select
@@ -46,36 +46,50 @@ def in_line(new: NewJob) -> bool:
 
 
 def enqueue(connection: Connection, sealer: Sealer, new: NewJob, now: datetime | None) -> Enqueued:
+    return enqueue_each(connection, sealer, [new], now)[0]
+
+
+def enqueue_each(
+    connection: Connection, sealer: Sealer, new: Sequence[NewJob], now: datetime | None
+) -> Sequence[Enqueued]:
     """The insert waits for a rival that has not committed yet, and then gives way to it."""
-    turns.lock(connection, _lines(new))
-    if not _inserted(connection, sealer, new, now):
-        return _earlier(connection, sealer, new)
-    return Created(fresh(new, ready=_queued(connection, [new])[new.id]))
+    turns.lock(connection, [line for each in new for line in _lines(each)])
+    # In one order everywhere, so that of two batches with the same keys one waits for the other, and not each for each.
+    by_key = sorted(new, key=lambda each: each.idempotency_key or "")
+    made = _inserted(connection, sealer, by_key, now)
+    ready = _queued(connection, [each for each in new if each.id in made])
+    return [
+        Created(fresh(each, ready=ready[each.id])) if each.id in made else _earlier(connection, sealer, each)
+        for each in new
+    ]
 
 
 def enqueue_all(
     connection: Connection, sealer: Sealer, new: Sequence[NewJob], now: datetime | None
 ) -> Sequence[Enqueued]:
     """Raises `Conflicting`."""
-    turns.lock(connection, [line for each in new for line in _lines(each)])
-    # In one order everywhere, so that of two batches with the same keys one waits for the other, and not each for each.
-    by_key = sorted(new, key=lambda each: each.idempotency_key or "")
-    made = {each.id for each in by_key if _inserted(connection, sealer, each, now)}
-    ready = _queued(connection, [each for each in new if each.id in made])
-    answers = [
-        Created(fresh(each, ready=ready[each.id])) if each.id in made else _earlier(connection, sealer, each)
-        for each in new
-    ]
+    answers = enqueue_each(connection, sealer, new, now)
     for answer in answers:
         if isinstance(answer, Conflict):
             raise Conflicting(answer)
     return answers
 
 
-def _inserted(connection: Connection, sealer: Sealer, new: NewJob, now: datetime | None) -> bool:
+def _inserted(
+    connection: Connection, sealer: Sealer, new: Sequence[NewJob], now: datetime | None
+) -> Collection[str]:
+    """The ids of those that were not there."""
+    rows = _INSERT[connection.dialect.name].take_all(
+        connection,
+        [_values(each, sealer, now) for each in new],
+        [each.created_at for each in new],
+    )
+    return {row.id for row in rows}
+
+
+def _values(new: NewJob, sealer: Sealer, now: datetime | None) -> dict[str, object]:
     values = {f"new_{name}": value for name, value in values_of(new, sealer).items()}
-    values |= {"new_ready": _due(new) and not _lines(new), "new_leash": new.leash, "now": now}
-    return bool(_INSERT[connection.dialect.name].take(connection, values, new.created_at))
+    return {**values, "new_ready": _due(new) and not _lines(new), "new_leash": new.leash, "now": now}
 
 
 def _queued(connection: Connection, new: Sequence[NewJob]) -> dict[JobId, bool]:

@@ -9,6 +9,7 @@ from chaser.clock import Clock
 from chaser.ids import JobId, KeyId, SandboxId, WorkerId
 from chaser.jobs.job import Job, NewJob, Status, Verdict
 from chaser.jobs.ports import (
+    FREE,
     Beat,
     Change,
     Claim,
@@ -36,6 +37,7 @@ from chaser.store import (
     waiting,
     workers,
 )
+from chaser.store.arrivals import Arrivals
 from chaser.store.database import Database
 from chaser.store.enqueue import Conflicting, enqueue, enqueue_all, in_line
 from chaser.store.job_rows import AnyRow, job_of, without_secrets
@@ -53,8 +55,11 @@ class Jobs:
         self._database = database
         self._sealer = sealer
         self._clock = clock
+        self._arrivals = None if database.engines.server else Arrivals(database, sealer)
 
     async def enqueue(self, new: NewJob) -> Enqueued:
+        if self._arrivals is not None:
+            return await self._arrivals.enqueue(new)
         write = self._database.write if in_line(new) else self._database.write_alone
         now = self._database.moment(new.created_at)
         return await write(lambda connection: enqueue(connection, self._sealer, new, now))
@@ -86,20 +91,27 @@ class Jobs:
     async def changes(self, after: Mark, limit: int, key_id: KeyId | None = None) -> Sequence[Change]:
         return await self._database.read(lambda connection: history.changes(connection, after, limit, key_id))
 
-    async def claim(self, worker: WorkerId, now: datetime, full: Full) -> Claim | None:
+    async def claim(
+        self, worker: WorkerId, now: datetime, full: Full = FREE, most: int = 1
+    ) -> Sequence[Claim]:
         moment = self._database.moment(now)
         while True:
-            row = await self._database.write_alone(
-                lambda connection: claims.take(connection, worker, moment, full, now)
+            rows = await self._database.write_alone(
+                lambda connection: claims.take(connection, worker, moment, full, most, now)
             )
-            if row is None:
-                return None
-            try:
-                return Claim(job_of(row, self._sealer), worker)
-            except Unsealable as error:
-                # It would be the next again for ever; others wait behind it.
-                verdict = Verdict(Status.FAILED, Reason.INTERNAL_ERROR, str(error), {})
-                await self.finish(Claim(without_secrets(row), worker), verdict, now)
+            claimed = [await self._claimed(row, worker, now) for row in rows]
+            taken = [claim for claim in claimed if claim is not None]
+            if taken or not rows:
+                return taken
+
+    async def _claimed(self, row: AnyRow, worker: WorkerId, now: datetime) -> Claim | None:
+        try:
+            return Claim(job_of(row, self._sealer), worker)
+        except Unsealable as error:
+            # It would be the next again for ever; others wait behind it.
+            verdict = Verdict(Status.FAILED, Reason.INTERNAL_ERROR, str(error), {})
+            await self.finish(Claim(without_secrets(row), worker), verdict, now)
+            return None
 
     async def name_sandbox(self, claim: Claim, row: SandboxRow) -> Fence:
         return await self._database.write(lambda connection: sandboxes.name(connection, claim, row))

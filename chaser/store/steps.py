@@ -1,7 +1,7 @@
 """Changes of a job's state, each with its line of history: what one statement does to the row, the same one records.
 
-So it is on PostgreSQL, where it costs one round trip. SQLite writes nothing within a WITH, but has no round trips: there it
-is two statements, and the transaction around them makes them one.
+So it is on PostgreSQL, where it costs one round trip. SQLite writes nothing within a WITH, but has no round trips: there the
+lines of a transaction are written together, by one more statement at its end.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +27,8 @@ from chaser.store.job_rows import AnyRow
 from chaser.store.tables import jobs, transitions
 
 _LINE = insert(transitions)
+_LINES = "lines of history"
+"""Where a connection keeps those of its transaction."""
 
 
 class Step:
@@ -60,8 +62,19 @@ class Step:
             line = {"line_at": at, "line_reason": reason, "line_message": message}
             return connection.execute(self._whole, {**values, **line}).all()
         rows = connection.execute(self._change, values).all()
-        for row in rows:
-            connection.execute(_LINE, {**_of(row), "at": at, "reason": reason, "message": message})
+        _keep(connection, [{**_of(row), "at": at, "reason": reason, "message": message} for row in rows])
+        return rows
+
+    def take_all(
+        self, connection: Connection, values: Sequence[Mapping[str, object]], at: Sequence[datetime]
+    ) -> Sequence[AnyRow]:
+        """The rows of an insert of many, and when each is made. On SQLite it is one statement, however many they are."""
+        if connection.dialect.name == "postgresql" or len(values) == 1:
+            pairs = zip(values, at, strict=True)
+            return [row for each, moment in pairs for row in self.take(connection, each, moment)]
+        rows = connection.execute(self._change, values).all()
+        made = dict(zip((each["new_id"] for each in values), at, strict=True))
+        _keep(connection, [{**_of(row), "at": made[row.id], "reason": None, "message": None} for row in rows])
         return rows
 
     def _with_line(
@@ -84,6 +97,21 @@ class Step:
             ),
         )
         return select(*(changed.c[name] for name in columns), *told).add_cte(line.cte("line"))
+
+
+def _keep(connection: Connection, lines: Sequence[Mapping[str, object]]) -> None:
+    connection.info.setdefault(_LINES, []).extend(lines)
+
+
+def forget_lines(connection: Connection) -> None:
+    """Those of a transaction that was undone."""
+    connection.info.pop(_LINES, None)
+
+
+def write_lines(connection: Connection) -> None:
+    """What the transaction's steps have left to be written before its end."""
+    if lines := connection.info.pop(_LINES, None):
+        connection.execute(_LINE, lines)
 
 
 def was(status: Status) -> ColumnElement[str]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from chaser.store.outages import conflict, outage, undone
+from chaser.store.steps import forget_lines, write_lines
 
 T = TypeVar("T")
 
@@ -21,7 +22,9 @@ def transact(
     committing = single
     try:
         with engine.begin() as connection:
+            forget_lines(connection)
             result = work(connection)
+            write_lines(connection)
             committing = True
         return result
     except DBAPIError as error:

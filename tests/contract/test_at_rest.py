@@ -18,7 +18,7 @@ from chaser.jobs.reason import Reason
 from chaser.store.sealing import ID_SLICE, SealingKey, Unsealable, generate
 from chaser.store.store import Store, open_store
 from chaser.store.tables import instance, jobs, metadata
-from tests.rows import SECRETS, START, WORKER, claimed, enqueued
+from tests.rows import SECRETS, START, WORKER, claimed, enqueued, first
 
 CLEAR = ("clear-env-value", "clear-masked-value", "clear-stdin")
 
@@ -145,7 +145,7 @@ async def test_a_job_that_cannot_be_opened_fails_and_does_not_stop_the_queue(sto
     broken = await enqueued(store.jobs, priority=1)
     await _copy_secrets(store, good.id, broken.id)
 
-    claim = await store.jobs.claim(WORKER, START, Full())
+    claim = first(await store.jobs.claim(WORKER, START, Full()))
 
     assert claim is not None
     assert claim.job.id == good.id

@@ -71,7 +71,7 @@ async def test_a_thousand_at_once_are_taken(store: Store) -> None:
     await store.jobs.enqueue_all([new_job(concurrency_key=f"k{n % 300}") for n in range(1000)])
 
     assert len(await store.jobs.list(JobFilter(limit=2000))) == 1000
-    assert await store.jobs.claim(WORKER, START, Full()) is not None
+    assert await store.jobs.claim(WORKER, START, Full())
 
 
 async def test_batches_with_the_same_keys_in_another_order_do_not_wait_for_each_other(store: Store) -> None:

@@ -25,7 +25,7 @@ async def test_a_claim_takes_the_first_by_its_index(store: Store) -> None:
 
     event.listen(Engine, "before_cursor_execute", explain)
     try:
-        assert await store.jobs.claim(WORKER, START, Full()) is not None
+        assert await store.jobs.claim(WORKER, START, Full())
     finally:
         event.remove(Engine, "before_cursor_execute", explain)
 

@@ -13,8 +13,9 @@ from chaser.jobs.job import Status, Verdict
 from chaser.jobs.logs import Frame, Stream
 from chaser.jobs.ports import Claim, Fence, Full, Progress
 from chaser.jobs.reason import Reason
+from chaser.keys import ApiKey
 from chaser.store.store import Store
-from tests.rows import LATER_WORKER, START, TERMS, WORKER, claimed, enqueued, sandbox_of
+from tests.rows import LATER_WORKER, START, TERMS, WORKER, claimed, enqueued, first, sandbox_of
 
 SECOND = timedelta(seconds=1)
 SUCCESS = Verdict(Status.SUCCEEDED, None, None, {"exit_code": 0})
@@ -32,7 +33,7 @@ async def test_a_claim_takes_the_job_and_counts_the_attempt(store: Store) -> Non
 
 
 async def test_nothing_waiting_is_no_claim(store: Store) -> None:
-    assert await store.jobs.claim(WORKER, START, Full()) is None
+    assert not await store.jobs.claim(WORKER, START, Full())
 
 
 async def test_the_highest_priority_goes_first_and_then_the_oldest(store: Store) -> None:
@@ -48,15 +49,15 @@ async def test_the_highest_priority_goes_first_and_then_the_oldest(store: Store)
 async def test_a_job_that_is_not_due_is_not_claimed(store: Store) -> None:
     await enqueued(store.jobs, run_at=START + SECOND)
 
-    assert await store.jobs.claim(WORKER, START, Full()) is None
+    assert not await store.jobs.claim(WORKER, START, Full())
     assert await store.jobs.promote(START + SECOND) == 1
-    assert await store.jobs.claim(WORKER, START + SECOND, Full()) is not None
+    assert await store.jobs.claim(WORKER, START + SECOND, Full())
 
 
 async def test_a_job_whose_wait_is_over_is_not_claimed(store: Store) -> None:
     await enqueued(store.jobs, queue_until=START + SECOND)
 
-    assert await store.jobs.claim(WORKER, START + SECOND, Full()) is None
+    assert not await store.jobs.claim(WORKER, START + SECOND, Full())
 
 
 async def test_jobs_of_paused_keys_are_passed_over(store: Store) -> None:
@@ -65,7 +66,7 @@ async def test_jobs_of_paused_keys_are_passed_over(store: Store) -> None:
     own = await enqueued(store.jobs, START + 2 * SECOND)
     full = Full(keys=frozenset({KeyId("key_busy"), KeyId("key_unknown")}))
 
-    claims = [await store.jobs.claim(WORKER, START + 2 * SECOND, full) for _ in range(3)]
+    claims = [first(await store.jobs.claim(WORKER, START + 2 * SECOND, full)) for _ in range(3)]
 
     assert [claim and claim.job.id for claim in claims] == [other.id, own.id, None]
 
@@ -73,9 +74,9 @@ async def test_jobs_of_paused_keys_are_passed_over(store: Store) -> None:
 async def test_twenty_claims_at_once_take_twenty_jobs(store: Store) -> None:
     jobs = {(await enqueued(store.jobs)).id for _ in range(20)}
 
-    claims = await asyncio.gather(*(store.jobs.claim(WORKER, START, Full()) for _ in range(25)))
+    claims = await asyncio.gather(*(store.jobs.claim(WORKER, START) for _ in range(25)))
 
-    taken = [claim.job.id for claim in claims if claim is not None]
+    taken = [claim.job.id for each in claims for claim in each]
     assert len(taken) == 20
     assert set(taken) == jobs
 
@@ -256,8 +257,42 @@ async def test_where_every_slot_is_taken_only_what_needs_no_sandbox_is_claimed(s
     await enqueued(store.jobs, profile="default", priority=100)
     small = await enqueued(store.jobs, START + timedelta(seconds=1))
 
-    claim = await store.jobs.claim(WORKER, START + timedelta(seconds=2), Full(slots=True))
+    claim = first(await store.jobs.claim(WORKER, START + timedelta(seconds=2), Full(slots=True)))
 
     assert claim is not None
     assert claim.job.id == small.id
-    assert await store.jobs.claim(WORKER, START + timedelta(seconds=2), Full(slots=True)) is None
+    assert not await store.jobs.claim(WORKER, START + timedelta(seconds=2), Full(slots=True))
+
+
+async def test_as_many_as_there_is_room_for_are_claimed_at_once_in_their_order(store: Store) -> None:
+    early = [await enqueued(store.jobs, START + n * SECOND) for n in range(3)]
+    urgent = await enqueued(store.jobs, START + 3 * SECOND, priority=1)
+    last = await enqueued(store.jobs, START + 4 * SECOND)
+
+    claims = await store.jobs.claim(WORKER, START + 4 * SECOND, most=5)
+    rest = await store.jobs.claim(WORKER, START + 4 * SECOND, most=5)
+
+    assert [claim.job.id for claim in claims] == [urgent.id, *(job.id for job in early)]
+    assert [claim.job.id for claim in rest] == [last.id]
+
+
+async def test_where_a_key_has_a_cap_each_is_claimed_alone(store: Store) -> None:
+    """The next one's key may have reached it by then."""
+    await store.keys.add(
+        ApiKey(KeyId("key_capped"), "capped", "p", bytes(32), frozenset(), START, max_running=1)
+    )
+    for _ in range(5):
+        await enqueued(store.jobs, key_id=KeyId("key_capped"))
+
+    assert len(await store.jobs.claim(WORKER, START, most=4)) == 1
+    await store.keys.revoke(KeyId("key_capped"), START)
+    assert len(await store.jobs.claim(WORKER, START, most=4)) == 4
+
+
+async def test_claims_of_many_at_once_never_take_a_job_twice(store: Store) -> None:
+    jobs = {(await enqueued(store.jobs)).id for _ in range(20)}
+
+    claims = await asyncio.gather(*(store.jobs.claim(WORKER, START, most=4) for _ in range(10)))
+
+    taken = [claim.job.id for each in claims for claim in each]
+    assert sorted(taken) == sorted(jobs)

@@ -81,6 +81,7 @@ def listening(store: Store) -> Generator[list[Asked]]:
 Ask = Callable[[Store], Awaitable[object]]
 ASKED: dict[str, Ask] = {
     "claim": lambda store: store.jobs.claim(WORKER, START, Full()),
+    "claim of many": lambda store: store.jobs.claim(WORKER, START, most=4),
     "claim beside what is full": lambda store: store.jobs.claim(WORKER, START, BUSY),
     "enqueue": lambda store: store.jobs.enqueue(new_job(idempotency_key=str(uuid4()), fingerprint="f")),
     "enqueue behind the others": lambda store: store.jobs.enqueue(new_job(concurrency_key="deploy")),
@@ -98,7 +99,7 @@ ASKED: dict[str, Ask] = {
 @pytest.mark.parametrize("waiting", WAITING.values(), ids=WAITING)
 async def test_what_is_asked_costs_no_more_among_many(store: Store, waiting: dict[str, Any]) -> None:
     await store.jobs.join(WORKER, SEAT, START)
-    for n in range(6):
+    for n in range(24):
         await enqueued(store.jobs, START - SECOND, concurrency_key="deploy" if n % 2 else None)
     few = await costs(store)
 
@@ -114,20 +115,22 @@ async def test_a_claim_reads_the_queue_in_its_order(store: Store) -> None:
     for waiting in WAITING.values():
         await crowd(store, **waiting)
 
-    for full in (Full(), BUSY):
+    for full, most in ((Full(), 1), (Full(), 4), (BUSY, 1)):
         with listening(store) as asked:
-            await store.jobs.claim(WORKER, START, full)
+            await store.jobs.claim(WORKER, START, full, most)
         steps = await plans(store, asked)
 
         assert [step for step in steps if "ix_jobs_claim" in step], steps
-        assert [step for step in steps if "Sort" in step or "Seq Scan" in step or "TEMP B-TREE" in step] == []
+        # The few keys there are may well be read through.
+        bad = ("Sort", "Seq Scan on jobs", "SCAN jobs\n", "TEMP B-TREE")
+        assert [step for step in steps if any(each in f"{step}\n" for each in bad)] == []
 
 
 async def test_a_claim_for_what_needs_no_sandbox_looks_at_no_job_that_does(store: Store) -> None:
     await crowd(store, profile="small")
 
     with listening(store) as asked:
-        assert await store.jobs.claim(WORKER, START, Full(slots=True)) is None
+        assert not await store.jobs.claim(WORKER, START, Full(slots=True))
     steps = await plans(store, asked)
 
     assert [step for step in steps if "ix_jobs_claim_unhoused" in step], steps
@@ -150,7 +153,7 @@ async def costs(store: Store) -> dict[str, int]:
 
 def _slack(store: Store) -> int:
     """For trees of more levels. A look at each of `MANY` takes many times as much."""
-    return 300 if store.database.engines.server is None else 30
+    return 300 if store.database.engines.server is None else 60
 
 
 async def cost(store: Store, ask: Ask) -> int:
@@ -218,6 +221,6 @@ async def plans(store: Store, asked: Sequence[Asked]) -> list[str]:
 
 
 def _steps(plan: dict[str, Any]) -> Generator[str]:
-    yield f"{plan['Node Type']} {plan.get('Index Name', '')}"
+    yield f"{plan['Node Type']} on {plan.get('Relation Name', '')} {plan.get('Index Name', '')}"
     for part in plan.get("Plans", ()):
         yield from _steps(part)

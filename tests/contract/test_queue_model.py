@@ -23,7 +23,7 @@ from chaser.clock import ManualClock
 from chaser.ids import JobId, KeyId, WorkerId, WorkspaceId
 from chaser.jobs.job import ENDED, Job, NewJob, Retry, Status, Verdict
 from chaser.jobs.logs import Frame, Stream
-from chaser.jobs.ports import Claim, Conflict, Created, Fence, Full, Progress, Replayed
+from chaser.jobs.ports import FREE, Claim, Conflict, Created, Fence, Full, Progress, Replayed
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.spec import WorkspaceMode, WorkspaceUse
 from chaser.store.sealing import SealingKey
@@ -161,21 +161,23 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         seat=st.sampled_from(SEATS),
-        full=st.sampled_from([Full(), Full(frozenset({KeyId("key_a")}), frozenset({"large"}))]),
+        full=st.sampled_from([FREE, Full(frozenset({KeyId("key_a")}), frozenset({"large"}))]),
+        most=st.sampled_from([1, 4]),
         fault=FAULTS,
     )
-    def claim(self, seat: str, full: Full, fault: int | None) -> None:
+    def claim(self, seat: str, full: Full, most: int, fault: int | None) -> None:
         worker, now = self._seated[seat][-1], self._clock.now()
         try:
-            claim = self._do(lambda: self._store.jobs.claim(worker, now, full), fault)
+            claims = self._do(lambda: self._store.jobs.claim(worker, now, full, most), fault)
         except Broken:
             return
-        job = self._model.next(now, full)
-        assert (claim and claim.job.id) == (job and job.id)
-        if claim is not None and job is not None:
-            self._model.claim(job, worker)
-            assert claim.attempt == job.attempt
-            self._claims.append(claim)
+        expected: list[tuple[JobId, int]] = []
+        for _ in range(most if full == FREE else 1):
+            if (job := self._model.next(now, full)) is not None:
+                self._model.claim(job, worker)
+                expected.append((job.id, job.attempt))
+        assert [(claim.job.id, claim.attempt) for claim in claims] == expected
+        self._claims.extend(claims)
 
     @precondition(lambda self: self._claims)
     @rule(data=st.data(), fault=FAULTS)
@@ -330,7 +332,7 @@ class Machine(RuleBasedStateMachine):
             self._reap(SEATS[0])
             for claim in self._claims:
                 self._end(claim)
-            self.claim(SEATS[0], Full(), None)
+            self.claim(SEATS[0], FREE, 1, None)
         self.all_is_as_the_model_has_it()
         for job in self._model.jobs.values():
             assert [status for status in job.history if status in ENDED] == [job.status]

@@ -11,7 +11,7 @@ from chaser.jobs.ports import Claim, Created, Full, Line
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.spec import WorkspaceMode, WorkspaceUse
 from chaser.store.store import Store
-from tests.rows import START, WORKER, claimed, enqueued, new_job
+from tests.rows import START, WORKER, claimed, enqueued, first, new_job
 
 SECOND = timedelta(seconds=1)
 SUCCESS = Verdict(Status.SUCCEEDED, None, None, {})
@@ -20,7 +20,7 @@ COPY = WorkspaceUse(WorkspaceId("wsp_1"), WorkspaceMode.COPY)
 
 
 async def next_claim(store: Store) -> Claim | None:
-    return await store.jobs.claim(WORKER, START, Full())
+    return first(await store.jobs.claim(WORKER, START, Full()))
 
 
 async def claimed_ids(store: Store) -> list[JobId]:

@@ -12,7 +12,7 @@ from chaser.jobs.reason import Reason
 from chaser.sandboxes.spec import WorkspaceMode, WorkspaceUse
 from chaser.store import waiting
 from chaser.store.store import Store
-from tests.rows import START, WORKER, claimed, enqueued, new_job
+from tests.rows import START, WORKER, claimed, enqueued, first, new_job
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -76,7 +76,7 @@ async def test_jobs_of_what_is_full_are_passed_over(store: Store) -> None:
     none = await enqueued(store.jobs, START + 2 * SECOND)
     full = Full(profiles=frozenset({"large"}), keys=frozenset({KeyId("key_busy")}))
 
-    claims = [await store.jobs.claim(WORKER, START, full) for _ in range(3)]
+    claims = [first(await store.jobs.claim(WORKER, START, full)) for _ in range(3)]
 
     assert [claim and claim.job.id for claim in claims] == [other.id, none.id, None]
 
@@ -102,7 +102,7 @@ async def test_a_scheduled_job_waits_for_its_time_though_the_clock_is_set_back(s
 async def test_a_job_that_is_due_at_once_starts_whatever_the_clock_says(store: Store) -> None:
     await enqueued(store.jobs, START)
 
-    assert await store.jobs.claim(WORKER, START - HOUR, Full()) is not None
+    assert await store.jobs.claim(WORKER, START - HOUR, Full())
 
 
 async def test_what_runs_is_not_run_again_unasked(store: Store) -> None:

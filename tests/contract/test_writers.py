@@ -10,9 +10,12 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError
 
 from chaser.clock import ManualClock
+from chaser.jobs.ports import Created
 from chaser.store.engines import sqlite_url
+from chaser.store.enqueue import enqueue
 from chaser.store.sealing import SealingKey
 from chaser.store.store import Store, open_store
+from tests.rows import new_job
 
 Work = Callable[[Connection], object]
 
@@ -33,6 +36,16 @@ async def sqlite(tmp_path: Path, sealing_key: SealingKey) -> AsyncGenerator[Stor
 
 def note(word: str) -> Work:
     return lambda connection: connection.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+
+
+def note_twice(word: str) -> Work:
+    """Fails at the second."""
+
+    def work(connection: Connection) -> None:
+        note(word)(connection)
+        note(word)(connection)
+
+    return work
 
 
 async def notes(store: Store) -> set[str]:
@@ -84,6 +97,20 @@ async def test_one_that_fails_undoes_no_other(sqlite: Store) -> None:
 
     assert await notes(sqlite) == {"a", "b", "c"}
     assert [type(answer) for answer in (answers[1], answers[3])] == [Interrupted, IntegrityError]
+
+
+async def test_what_is_undone_and_done_again_has_one_line_of_history(sqlite: Store) -> None:
+    """Lines are kept until the end of their transaction, and those of one that was undone are forgotten."""
+    new = new_job()
+
+    def enqueued(connection: Connection) -> object:
+        return enqueue(connection, sqlite.sealer, new, new.created_at)
+
+    made, failed = await all_at_once(sqlite, enqueued, note_twice("again"))
+
+    assert isinstance(made, Created)
+    assert isinstance(failed, IntegrityError)
+    assert [event.seq for event in await sqlite.jobs.events(new.id)] == [1]
 
 
 async def test_one_that_nobody_waits_for_any_more_is_not_begun(sqlite: Store) -> None:

@@ -30,7 +30,12 @@ async def shop(tmp_path: Path) -> AsyncGenerator[Workshop]:
 def expiry_of(shop: Workshop, clock: ManualClock) -> Expiry:
     completion = Completion()
     intake = Intake(
-        shop.store.jobs, completion, clock, wake=lambda: None, stop_running=lambda job_id, reason: None
+        shop.store.jobs,
+        completion,
+        clock,
+        wake=lambda: None,
+        expect=lambda at: None,
+        stop_running=lambda job_id, reason: None,
     )
     deletions = Deletions(shop.store.workspaces, shop.site.engine, intake, completion)
     return Expiry(shop.store.workspaces, deletions, clock)

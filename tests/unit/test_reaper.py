@@ -143,7 +143,7 @@ async def test_a_job_that_was_claimed_and_no_more_waits_again(town: Town) -> Non
     """A crash between the claim and the name of its sandbox."""
     before = await town.works(start=False)
     job_id = await before.submit("true")
-    assert await town.store.jobs.claim(before.worker, before.clock.now(), Full()) is not None
+    assert await town.store.jobs.claim(before.worker, before.clock.now(), Full())
     await before.stop()
 
     after = await town.works()
@@ -324,7 +324,7 @@ async def test_a_claim_whose_answer_was_lost_is_found_and_the_job_runs(town: Tow
     """Its row is this worker's, whose lease never runs out: nobody else would ever take it."""
     works = await town.works(start=False)
     job_id = await works.submit("echo ran")
-    assert await works.store.jobs.claim(works.worker, works.clock.now(), Full()) is not None
+    assert await works.store.jobs.claim(works.worker, works.clock.now(), Full())
 
     works.start()
     await looked_after(works)
@@ -337,7 +337,7 @@ async def test_a_claim_whose_answer_was_lost_is_found_and_the_job_runs(town: Tow
 async def test_a_claim_is_given_the_time_to_be_heard_of(town: Town) -> None:
     works = await town.works(start=False)
     job_id = await works.submit("true")
-    assert await works.store.jobs.claim(works.worker, works.clock.now(), Full()) is not None
+    assert await works.store.jobs.claim(works.worker, works.clock.now(), Full())
 
     await works.lease.beat()
     await works.reaper.look()
