@@ -38,8 +38,10 @@ def test_too_little_room_refuses_new_work_and_its_return_takes_it_again(
     small_image: str, small_disk: Path, tmp_path: Path
 ) -> None:
     with service_on(small_disk, tmp_path, "16m") as service:
-        before = len(service.jobs())
         filler = fill(small_disk, leave=8 << 20)
+        # a look at the disk is good for a moment
+        until(lambda: service.exec("true").status_code == 503, "the want of room to be seen")
+        before = len(service.jobs())
         answer = service.exec("true")
         error_of(answer, 503, "disk_low")
         assert str(service.data_dir) in answer.json()["error"]["message"]
