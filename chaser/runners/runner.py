@@ -4,6 +4,7 @@ GitHub may give our runner another job that its labels fit; so what is owed, and
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +20,11 @@ from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
 from chaser.sandboxes.spec import Launch, Profile, SandboxSpec, Step
 
 RUN = "exec /home/runner/run.sh"
+GRACE = timedelta(seconds=35)
+"""The runner cancels its job at a SIGTERM, and waits up to 30 s for that: so the job's `always()` steps get their time.
+
+https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs
+"""
 JIT_VARIABLE = "ACTIONS_RUNNER_INPUT_JITCONFIG"
 """The runner takes any argument from `ACTIONS_RUNNER_INPUT_<NAME>`, and removes it from its environment.
 
@@ -90,7 +96,7 @@ class Runner(SandboxKind[RunnerInput]):
         labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
         minted = await self._registrar.mint(_owner(job), self._runner_name(job), labels)
         secret = {JIT_VARIABLE: minted.jit_config.reveal()}
-        return Launch((Step(RUN, env=secret, replaces_shell=True),), timeout, masked=secret)
+        return Launch((Step(RUN, env=secret, replaces_shell=True, grace=GRACE),), timeout, masked=secret)
 
     async def settle(self, job: Job) -> None:
         """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""

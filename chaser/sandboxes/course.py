@@ -2,6 +2,7 @@
 that was taken over by the engine's log; nothing else differs."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -157,6 +158,7 @@ class Course:
 
     async def _stop(self, stopped: Stopped) -> Ending:
         try:
+            await self._ask_to_end()
             whole = await self._killed_to_the_last_byte()
             # What was printed up to the kill is in the engine's log, as long as that has not been cut itself.
             if not whole and sum(self.capture.raw.values()) < self.log_max_bytes:
@@ -171,6 +173,20 @@ class Course:
             )
         self.capture.finish()
         return replace(stopped, steps=_ended(self.capture.steps, self.clock.now()))
+
+    async def _ask_to_end(self) -> None:
+        """A step that signals reach, and that asked for it, may end in its own way first."""
+        grace = self.terms.steps[-1].grace
+        if grace is None or not self._last_has_the_signals:
+            return
+        await self._insist(lambda: self.engine.signal(self.container, "TERM"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace.total_seconds()):
+                await self.engine.exited(self.container)
+
+    @property
+    def _last_has_the_signals(self) -> bool:
+        return self.terms.steps[-1].replaces_shell and len(self.capture.steps) == len(self.terms.steps)
 
     async def _killed_to_the_last_byte(self) -> bool:
         """End it; whether all that it printed has come by the channel.
@@ -226,8 +242,7 @@ class Course:
         steps = self.capture.steps
         if state.cause is not ExitCause.EXITED or state.exit_code is None:
             return Vanished("The engine no longer knows the sandbox; somebody removed it.", steps)
-        last = self.terms.steps[-1].replaces_shell and len(steps) == len(self.terms.steps)
-        if last or state.oom_killed:
+        if self._last_has_the_signals or state.oom_killed:
             kills = int(state.oom_killed)
             ended = _ended(steps, self.clock.now(), state.exit_code, kills)
             return Exited(state.exit_code, kills, ended)

@@ -127,6 +127,9 @@ class Step:
     cwd: str | None = None
     replaces_shell: bool = False
     """Run by `exec`, so that signals reach it; only for a last step. Its end is then the engine's exit."""
+    grace: timedelta | None = None
+    """How long it has after a SIGTERM, when the launch is to end before its time; none: it is killed at once. Only for a
+    step that replaces the shell."""
     timeout: timedelta | None = None
     """How long this step may take; none: as long as the launch."""
     may_fail: bool = False
@@ -146,7 +149,9 @@ class Launch:
     def terms(self, nonce: str) -> "Terms":
         return Terms(
             nonce=nonce,
-            steps=tuple(StepTerms(step.timeout, step.may_fail, step.replaces_shell) for step in self.steps),
+            steps=tuple(
+                StepTerms(step.timeout, step.may_fail, step.replaces_shell, step.grace) for step in self.steps
+            ),
             timeout=self.timeout,
             streams=self.streams,
             masked=self.masked,
@@ -160,6 +165,7 @@ class StepTerms:
     timeout: timedelta | None
     may_fail: bool
     replaces_shell: bool
+    grace: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

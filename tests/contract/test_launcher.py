@@ -218,6 +218,34 @@ async def test_a_step_that_replaces_the_shell_gets_the_signal(site: Site) -> Non
     assert outcome.text() == b"ready\nterminated\n"
 
 
+async def test_a_step_that_asked_for_it_may_end_in_its_own_way(site: Site) -> None:
+    command = "trap 'echo cleaned up; exit 9' TERM; echo ready; while :; do sleep 0.1; done"
+    stop = Stop()
+
+    outcome = await site.run(
+        script(command, replaces_shell=True, grace=timedelta(seconds=60)),
+        stop=stop,
+        heard=lambda data: stop.request(Reason.RUN_TIMEOUT, "late"),
+    )
+
+    assert outcome.ending == Stopped(Reason.RUN_TIMEOUT, "late")
+    assert outcome.text() == b"ready\ncleaned up\n"
+
+
+async def test_a_step_that_does_not_use_its_grace_is_killed_after_it(site: Site) -> None:
+    command = "trap 'echo no' TERM; echo ready; while :; do sleep 0.1; done"
+    stop = Stop()
+
+    outcome = await site.run(
+        script(command, replaces_shell=True, grace=timedelta(seconds=1)),
+        stop=stop,
+        heard=lambda data: stop.request(Reason.RUN_TIMEOUT, "late"),
+    )
+
+    assert outcome.ending == Stopped(Reason.RUN_TIMEOUT, "late")
+    assert outcome.text() == b"ready\nno\n"
+
+
 def terminate(site: Site, container: str) -> None:
     match site.engine:
         case FakeEngine() as engine:

@@ -119,6 +119,8 @@ async def test_the_launch_is_the_runner_program_with_its_configuration() -> None
     assert launch.timeout == timedelta(hours=2)
     (step,) = launch.steps
     assert (step.command, step.replaces_shell) == ("exec /home/runner/run.sh", True)
+    assert step.grace is not None
+    assert step.grace > timedelta(seconds=30)
     assert step.env == {"ACTIONS_RUNNER_INPUT_JITCONFIG": "jit-configuration"}
     assert "jit-configuration" in launch.masked.values()
     assert "jit-configuration" not in repr(launch)
