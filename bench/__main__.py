@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import claims, containers, enqueue, queue, sandboxes
+from bench import claims, containers, enqueue, queue, sandboxes, webhooks
 from bench.report import say, timed
 
 
@@ -29,6 +29,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
     "help": help_time,
     "queue": queue.measure,
     "enqueue": enqueue.measure,
+    "webhooks": webhooks.measure,
     "claims": claims.measure,
     "plans": claims.plans,
     "sandboxes": sandboxes.measure,

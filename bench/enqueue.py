@@ -1,17 +1,14 @@
 """How long fifty clients at once wait until their jobs are accepted, beside the least that could accept one."""
 
+import json
 import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+from bench.bare import serving
 from bench.load import post, seconds
 from bench.report import percentile, say
-from bench.service import IMAGE, await_port, free_port, running
+from bench.service import IMAGE, running
 
 CLIENTS = 50
 REQUESTS = 60
@@ -26,13 +23,17 @@ def measure() -> None:
         "input": {"command": "true", "image": IMAGE, "network": "none"},
         "run_at": due,
     }
-    with bare_route() as bare, running(CHASER_LIMITS__MAX_QUEUED="1000000") as service:
-        ours = post("/v1/jobs", body, {"Authorization": f"Bearer {service.key}"})
-        theirs = post("/v1/jobs", body, {})
+    content = json.dumps(body).encode()
+    with serving() as bare, running(CHASER_LIMITS__MAX_QUEUED="1000000") as service:
+        ours = post("/v1/jobs", content, {"Authorization": f"Bearer {service.key}"})
+        theirs = post("/v1/jobs", content, {})
         for port, request in ((service.port, ours), (bare, theirs)):
-            seconds(port, CLIENTS, 5, request)
+            seconds(port, CLIENTS, [request] * CLIENTS * 5)
         pairs = [
-            (seconds(service.port, CLIENTS, REQUESTS, ours), seconds(bare, CLIENTS, REQUESTS, theirs))
+            tuple(
+                seconds(port, CLIENTS, [request] * CLIENTS * REQUESTS)
+                for port, request in ((service.port, ours), (bare, theirs))
+            )
             for _ in range(ROUNDS)
         ]
     for share, wanted in ((0.5, ""), (0.99, ", at most 2")):
@@ -47,17 +48,3 @@ def show(share: float, pairs: Sequence[tuple[float, ...]], wanted: str) -> None:
         f"{ours:.1f} ms against {theirs:.1f} ms",
         f"ratio {ratio:.2f}{wanted}",
     )
-
-
-@contextmanager
-def bare_route() -> Generator[int]:
-    with tempfile.TemporaryDirectory(prefix="chaser-bench-") as folder:
-        port = free_port()
-        command = [sys.executable, "-m", "bench.bare", str(Path(folder, "bare.db")), str(port)]
-        process = subprocess.Popen(command)
-        try:
-            await_port(port, process)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
