@@ -10,7 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetPydanticSchema, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
@@ -24,6 +32,7 @@ from chaser.config_values import (
     Duration,
     Period,
     Port,
+    RepositoryPatterns,
     SecretList,
     SecretText,
     Strings,
@@ -40,6 +49,7 @@ from chaser.secret import Secret
 FILE_NAME = "chaser.toml"
 _DATABASES = ("sqlite:///", "postgres://", "postgresql://")
 _ENGINES = ("unix://", "tcp://")
+_GITHUBS_LABELS = ("self-hosted", "linux", "x64", "arm64")
 
 
 def _begins(*prefixes: str) -> object:
@@ -50,6 +60,12 @@ def _database(url: Secret) -> Secret:
     if not url.reveal().startswith(_DATABASES):
         raise fault(f"must begin with {' or '.join(_DATABASES)}")
     return url
+
+
+def _no_label_of_githubs(prefix: str) -> str:
+    if any(label.startswith(prefix) for label in _GITHUBS_LABELS):
+        raise fault(f"may not be what a label of GitHub's own begins with ({', '.join(_GITHUBS_LABELS)})")
+    return prefix
 
 
 class LogLevel(StrEnum):
@@ -188,7 +204,11 @@ class GitHub(Table):
     webhook_secret: SecretText | None = None
     webhook_secret_previous: SecretText | None = None
     api_url: Annotated[str, _begins("http://", "https://")] = "https://api.github.com"
-    label_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$")] = "chaser"
+    label_prefix: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$"), AfterValidator(_no_label_of_githubs)
+    ] = "chaser"
+    public_repositories: RepositoryPatterns = ()
+    """public ones that may have runners; private ones need no leave"""
 
     @property
     def webhook_secrets(self) -> tuple[Secret, ...]:
@@ -220,10 +240,25 @@ class Settings(BaseSettings):
     files: FileLimits = FileLimits()
     retention: RetentionPeriods = RetentionPeriods()
     workspaces: WorkspaceSettings = WorkspaceSettings()
+    github: GitHub = GitHub()
     profiles: Profiles = Field(default_factory=dict)
     registries: Registries = Field(default_factory=dict)
     images: Images = Images()
-    github: GitHub = GitHub()
+
+    @field_validator("profiles")
+    @classmethod
+    def _without_our_prefix(cls, profiles: Profiles, info: ValidationInfo) -> Profiles:
+        """One label of a job begins with the prefix, and that one names the profile: a second could never be used."""
+        github: object = info.data.get("github")
+        prefix = github.label_prefix if isinstance(github, GitHub) else None
+        wrong = [
+            name
+            for name, profile in profiles.items()
+            if prefix and any(label.startswith(prefix) for label in profile.runner_labels)
+        ]
+        if wrong:
+            raise fault(f"runner_labels may not begin with github.label_prefix ({', '.join(wrong)})")
+        return profiles
 
     @staticmethod
     def load(environ: Mapping[str, str], file: Path | None) -> "Settings":

@@ -15,7 +15,7 @@ def sentences(details: Sequence[ErrorDetails], names: Mapping[Location, str]) ->
         (location[2:], each["msg"]) for location, each in located if location[:2] == ("profiles", DEFAULT)
     }
     for location, each in located:
-        inherited = location[0] == "profiles" and location not in names and location[1] != DEFAULT
+        inherited = location[:1] == ("profiles",) and location not in names and location[1:2] != (DEFAULT,)
         if not (inherited and (location[2:], each["msg"]) in by_default):
             yield f"{_name(location, names)}: {_sentence(each)}"
 

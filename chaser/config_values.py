@@ -1,16 +1,19 @@
 """The values that settings are made of, as pydantic reads them from TOML and from environment variables."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from chaser.config_sources import SecretFile
 from chaser.secret import Secret
 from chaser.sizes import parse_size
+
+_REPOSITORY = re.compile(r"[\w.*?\[\]!-]+/[\w.*?\[\]!-]+", re.ASCII)
 
 
 class Table(BaseModel):
@@ -99,6 +102,12 @@ def _parts(value: object) -> object:
     return value
 
 
+def _repository_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_REPOSITORY.fullmatch(pattern) for pattern in patterns):
+        raise fault('must be patterns of the form "owner/name", such as "octo-org/*"')
+    return patterns
+
+
 def _path(value: object) -> object:
     if isinstance(value, str) and not value:
         raise fault("is empty; give it a path, or leave it out")
@@ -125,6 +134,8 @@ Period = Annotated[timedelta, _milliseconds(timedelta(days=3650))]
 SecretText = Annotated[Secret, BeforeValidator(_secret)]
 SecretList = Annotated[tuple[Secret, ...], BeforeValidator(_secrets)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_parts)]
+RepositoryPatterns = Annotated[Strings, AfterValidator(_repository_patterns)]
+"""Globs over `owner/name`."""
 UserPath = Annotated[Path, BeforeValidator(_path)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]

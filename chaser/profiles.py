@@ -6,16 +6,34 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, cast
 
-from pydantic import Field, GetCoreSchemaHandler, GetPydanticSchema, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import core_schema
 
-from chaser.config_values import Bytes, Count, Duration, Strings, Table, fault, whole_text
+from chaser.config_values import (
+    Bytes,
+    Count,
+    Duration,
+    RepositoryPatterns,
+    Strings,
+    Table,
+    fault,
+    whole_text,
+)
 from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
 
 DEFAULT = "default"
 DEFAULT_IMAGE = "chaser-default:latest"
 RUNNER_IMAGE = "ghcr.io/actions/actions-runner:latest"
 
+_LABEL = re.compile(r"[!-+\--~]{1,256}")
+"""GitHub takes 256 characters; a comma would part the list in an environment variable."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TOKEN = re.compile(r"(\d+(cpu|gb)|run\d+)")
 """What a label may add after the profile's name: `chaser-large-4cpu-16gb-run123`."""
@@ -73,6 +91,12 @@ class MaximaTable(Table):
         return [name for name, (most, usual) in pairs.items() if most is not None and most < usual]
 
 
+def _runner_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        raise fault("must be labels of 1 to 256 visible ASCII characters, without commas")
+    return tuple(label.lower() for label in labels)
+
+
 class ProfileTable(Table):
     image: Annotated[str, Field(min_length=1)] = DEFAULT_IMAGE
     isolation: Isolation = Isolation.STANDARD
@@ -83,6 +107,10 @@ class ProfileTable(Table):
     runtime: Annotated[str, Field(min_length=1)] | None = None
     max_running: Count | None = None
     """of its jobs at once; none: as many as there are slots"""
+    runner_labels: Annotated[Strings, AfterValidator(_runner_labels)] = ()
+    """what `runs-on` may name beside the profile's own label"""
+    repositories: RepositoryPatterns = ("*/*",)
+    """those whose workflows may use it; empty: it is for requests alone"""
     registries: Strings | None = None
     limits: LimitsTable = LimitsTable()
     maxima: MaximaTable = MaximaTable()
@@ -116,6 +144,8 @@ class ProfileTable(Table):
             registries=None if self.registries is None else frozenset(self.registries),
             runner_timeout=self.runner_timeout,
             max_running=self.max_running,
+            runner_labels=frozenset(self.runner_labels),
+            repositories=self.repositories,
         )
 
 

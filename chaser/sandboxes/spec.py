@@ -95,6 +95,10 @@ class Profile:
     runner_timeout: timedelta = timedelta(hours=6)
     max_running: int | None = None
     """How many of its jobs run at once on this service; none: as many as there are slots."""
+    runner_labels: frozenset[str] = frozenset()
+    """What `runs-on` may name beside the profile's own label; in lower case."""
+    repositories: tuple[str, ...] = ("*/*",)
+    """Patterns of the GitHub repositories whose workflows may use it."""
 
 
 @dataclass(frozen=True, slots=True)

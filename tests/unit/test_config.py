@@ -246,6 +246,60 @@ def test_a_profiles_name_must_fit_into_a_label(tmp_path: Path, name: str) -> Non
     assert "is no name for a profile" in faults(HOME, written(tmp_path, f"[profiles.{name}]\n"))[0]
 
 
+def test_a_profile_says_which_labels_its_runners_have_and_for_whom_they_are(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        '[profiles.default]\nrepositories = ["octo-org/*"]\n'
+        '[profiles.cuda]\nrunner_labels = ["GPU", "cuda-12.4"]\n[profiles.requests]\nrepositories = []\n',
+    )
+    profiles = Settings.load(HOME, file).profiles
+    assert profiles["default"].runner_labels == frozenset()
+    assert profiles["cuda"].runner_labels == {"gpu", "cuda-12.4"}
+    assert profiles["cuda"].repositories == ("octo-org/*",)
+    assert profiles["requests"].repositories == ()
+    assert Settings.load(HOME, None).profiles["default"].repositories == ("*/*",)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["octo-org", "*", "octo-org/", "/app", "a/b/c", "https://github.com/a/b", ""]
+)
+@pytest.mark.parametrize("key", ["profiles.default.repositories", "github.public_repositories"])
+def test_a_pattern_of_repositories_has_an_owner_and_a_name(tmp_path: Path, key: str, pattern: str) -> None:
+    told = faults(HOME, written(tmp_path, f'{key} = ["octo-org/*", "{pattern}"]\n'))
+    assert told == [f'{key} in chaser.toml: must be patterns of the form "owner/name", such as "octo-org/*"']
+
+
+@pytest.mark.parametrize("label", ["", "a b", "a,b", "größe", "x" * 257])
+def test_a_runners_label_is_one_that_github_takes(tmp_path: Path, label: str) -> None:
+    told = faults(HOME, written(tmp_path, f'[profiles.default]\nrunner_labels = ["gpu", "{label}"]\n'))
+    assert [line.split(": ")[0] for line in told] == ["profiles.default.runner_labels in chaser.toml"]
+
+
+def test_a_runners_label_with_our_prefix_is_a_fault_beside_all_others(tmp_path: Path) -> None:
+    """A job with it would have two labels of ours."""
+    file = written(tmp_path, 'port = "x"\n[profiles.cuda]\nrunner_labels = ["Acme-gpu"]\n')
+    told = faults({**HOME, "CHASER_GITHUB__LABEL_PREFIX": "acme"}, file)
+    assert sorted(told)[1:] == [
+        "profiles in chaser.toml: runner_labels may not begin with github.label_prefix (cuda)"
+    ]
+    assert len(told) == 2
+    assert faults({**HOME, "CHASER_PROFILES__DEFAULT__RUNNER_LABELS": "gpu,chasers"}) == [
+        "profiles: runner_labels may not begin with github.label_prefix (default)"
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["self", "linux", "x", "arm64"])
+def test_the_prefix_tells_our_label_from_githubs_own(prefix: str) -> None:
+    told = faults({**HOME, "CHASER_GITHUB__LABEL_PREFIX": prefix})
+    assert "a label of GitHub's own" in told[0]
+
+
+def test_public_repositories_are_a_list_of_patterns() -> None:
+    assert Settings.load(HOME, None).github.public_repositories == ()
+    environ = {**HOME, "CHASER_GITHUB__PUBLIC_REPOSITORIES": "octo-org/site,acme/*"}
+    assert Settings.load(environ, None).github.public_repositories == ("octo-org/site", "acme/*")
+
+
 def test_an_allow_list_network_is_not_served_yet() -> None:
     told = faults({**HOME, "CHASER_PROFILES__DEFAULT__NETWORK": "allowlist"})
     assert "not served yet" in told[0]
