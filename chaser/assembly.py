@@ -219,9 +219,7 @@ def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint | None:
     github = parts.settings.github
     if not github.webhook_secrets:
         return None
-    grammar = Grammar(
-        frozenset(parts.settings.profiles), github.label_prefix, architecture(platform.machine())
-    )
+    grammar = Grammar(parts.settings.profiles, github.label_prefix, architecture(platform.machine()))
     return WebhookEndpoint(
         Signatures(github.webhook_secrets), grammar, parts.store.inbox, parts.clock, awaken=intake.awaken
     )

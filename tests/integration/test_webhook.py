@@ -28,6 +28,7 @@ from chaser.store.store import Store
 from chaser.store.tables import deliveries
 from chaser.webhooks.endpoint import PATH, WebhookEndpoint
 from chaser.webhooks.signature import Signatures
+from tests.profiles import named
 
 SECRET = "it's a secret"
 JOB = Job(("self-hosted", "chaser"), id=77)
@@ -62,7 +63,7 @@ async def side(store: Store, clock: ManualClock) -> AsyncGenerator[Side]:
     woken: list[bool] = []
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET), Secret("the one before")]),
-        Grammar(frozenset({"default", "large"})),
+        Grammar(named("default", "large")),
         store.inbox,
         clock,
         awaken=lambda: woken.append(True),
@@ -283,7 +284,7 @@ async def test_only_a_delivery_that_was_not_stored_gets_a_5xx(clock: ManualClock
 
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET)]),
-        Grammar(frozenset({"default"})),
+        Grammar(named("default")),
         BrokenInbox(),
         clock,
         awaken=lambda: None,

@@ -10,9 +10,10 @@ from chaser.runners.decide import decide
 from chaser.runners.event import OtherEvent, WorkflowJobEvent
 from chaser.runners.inbox import Decision
 from chaser.runners.labels import Grammar
+from tests.profiles import named
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
-GRAMMAR = Grammar(frozenset({"default", "large"}))
+GRAMMAR = Grammar(named("default", "large"))
 JOB = JobId("job_01")
 EVENT = WorkflowJobEvent(
     action="queued",
