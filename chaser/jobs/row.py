@@ -33,6 +33,10 @@ def number(row: Mapping[str, object], key: str) -> float:
     return value
 
 
+def optional_number(row: Mapping[str, object], key: str) -> float | None:
+    return None if row.get(key) is None else number(row, key)
+
+
 def mapping(row: Mapping[str, object], key: str) -> Mapping[str, object]:
     value = row[key]
     if not isinstance(value, dict):

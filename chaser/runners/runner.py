@@ -4,6 +4,7 @@ GitHub may give our runner another job that its labels fit; so what is owed, and
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -13,11 +14,11 @@ from chaser.ids import InstanceId
 from chaser.jobs.job import Job, Status, Verdict
 from chaser.jobs.kind import Admitted, Bounds, Output, SandboxKind
 from chaser.jobs.reason import Reason
-from chaser.jobs.row import integer, optional_text, text, texts
+from chaser.jobs.row import integer, optional_integer, optional_number, optional_text, text, texts
 from chaser.runners.decide import KIND
 from chaser.runners.registration import Owner, Registrar, runner_name
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
-from chaser.sandboxes.spec import Launch, Profile, SandboxSpec, Step
+from chaser.sandboxes.spec import Launch, Limits, Profile, SandboxSpec, Step
 
 RUN = "exec /home/runner/run.sh"
 GRACE = timedelta(seconds=35)
@@ -53,6 +54,9 @@ class RunnerInput(BaseModel):
     labels: Sequence[str]
     workflow_job_id: int
     profile: str
+    cpus: float | None = None
+    """What its label says of the size; none: as the profile says."""
+    memory_bytes: int | None = None
 
 
 class Runner(SandboxKind[RunnerInput]):
@@ -84,7 +88,7 @@ class Runner(SandboxKind[RunnerInput]):
             profile=profile.name,
             isolation=profile.runner_isolation,
             network=profile.network,
-            limits=profile.limits,
+            limits=_limits(job, profile),
             runtime=profile.runtime,
             registries=profile.registries,
         )
@@ -145,6 +149,17 @@ class Runner(SandboxKind[RunnerInput]):
             message = f"The profile {name!r} is no longer configured; there are: {known}. Add it, and re-run the job."
             raise Refused(Reason.RUNNER_FAILED, message)
         return self._profiles[name]
+
+
+def _limits(job: Job, profile: Profile) -> Limits:
+    """The profile's, but where the label says otherwise; within the maxima that there are now, not those of its arrival."""
+    usual, most = profile.limits, profile.maxima
+    cpus, memory = optional_number(job.input, "cpus"), optional_integer(job.input, "memory_bytes")
+    return replace(
+        usual,
+        cpus=usual.cpus if cpus is None else min(cpus, most.cpus),
+        memory_bytes=usual.memory_bytes if memory is None else min(memory, most.memory_bytes),
+    )
 
 
 def _owner(job: Job) -> Owner:

@@ -1,7 +1,7 @@
 """The kind `github.runner`: what it needs, hands over, undoes, and how its end is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -107,6 +107,25 @@ def test_the_sandbox_is_the_profiles_for_runners() -> None:
     spec = runner(Registry()).spec(job())
     assert (spec.image, spec.isolation, spec.user) == ("runner-image", Isolation.SUDO, None)
     assert (spec.profile, spec.network, spec.limits) == ("large", Network.INTERNET, LARGE.limits)
+
+
+@pytest.mark.parametrize(
+    ("said", "cpus", "memory"),
+    [
+        ({"cpus": 6.0, "memory_bytes": 12 << 30}, 6, 12 << 30),
+        ({"cpus": 1.0}, 1, 8 << 30),
+        ({"memory_bytes": 2 << 30}, 4, 2 << 30),
+        ({"cpus": 64, "memory_bytes": 1 << 40}, 8, 16 << 30),
+        ({"cpus": None, "memory_bytes": None}, 4, 8 << 30),
+    ],
+)
+def test_a_labels_sizes_go_before_the_profiles_limits_and_stay_within_its_maxima(
+    said: dict[str, object], cpus: float, memory: int
+) -> None:
+    """Those of now: they may have been lowered since the job arrived."""
+    plain = job()
+    spec = runner(Registry()).spec(replace(plain, input={**plain.input, **said}))
+    assert spec.limits == replace(LARGE.limits, cpus=cpus, memory_bytes=memory)
 
 
 def test_a_profile_that_is_gone_refuses_the_job() -> None:
