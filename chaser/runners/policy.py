@@ -1,0 +1,83 @@
+"""Who may use the fleet: which repositories, in which profile, and where their runners are registered. Pure.
+
+Anyone can open a pull request against a public repository, and so have code of theirs run by its workflows
+(https://docs.github.com/en/actions/reference/security/secure-use#hardening-for-self-hosted-runners). So a public one is
+refused unless it is allowed by name, and its runners are its own: one that is registered with the organization could be
+given a job of another repository, and the other way round.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from chaser.sandboxes.spec import Profile
+
+
+class Level(StrEnum):
+    """Where a runner is registered."""
+
+    ORGANIZATION = "organization"
+    REPOSITORY = "repository"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """`full_name` is `owner/name`. One that is internal to an enterprise is private."""
+
+    full_name: str
+    private: bool
+    owner_is_organization: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for all profiles."""
+
+    public_repositories: tuple[str, ...] = ()
+    """Patterns of the public repositories that may have runners at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """`level` is the widest that is allowed; whether the App may register there is GitHub's to say."""
+
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`message` names each setting that is in the way."""
+
+    message: str
+
+
+def admit(repository: Repository, profile: Profile, policy: Policy) -> Admitted | Refused:
+    name, faults = repository.full_name, list[str]()
+    if not repository.private and not covers(policy.public_repositories, name):
+        faults.append(
+            f"The repository {name} is public: whoever opens a pull request there could run code here. "
+            f"If that is wanted, add {name!r} to github.public_repositories."
+        )
+    if not covers(profile.repositories, name):
+        faults.append(
+            f"The profile {profile.name!r} is not for the repository {name}: "
+            f"add {name!r} to profiles.{profile.name}.repositories, or use another profile."
+        )
+    if faults:
+        return Refused(" ".join(faults))
+    wide = repository.private and repository.owner_is_organization
+    return Admitted(Level.ORGANIZATION if wide else Level.REPOSITORY)
+
+
+def covers(patterns: Iterable[str], full_name: str) -> bool:
+    """Whether one of the patterns, `owner/name` with `*`, `?` and `[…]`, means this repository, whatever the case.
+
+    Owner and name are matched apart: nothing in a pattern stands for the slash.
+    """
+    parts = full_name.lower().split("/")
+    return any(_fits(parts, pattern.lower().split("/")) for pattern in patterns)
+
+
+def _fits(parts: list[str], wanted: list[str]) -> bool:
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
