@@ -33,7 +33,14 @@ from chaser.sandboxes.stop import Stop
 from chaser.sandboxes.traffic import Traffic
 from tests.images import docker, small_image
 
-IMAGE = Image(id="sha256:fake", digest=None, user="", volumes=frozenset(), working_dir="")
+IMAGE = Image(
+    id="sha256:fake",
+    digest=None,
+    user="",
+    volumes=frozenset(),
+    working_dir="",
+    labels={"chaser.test": "image"},
+)
 REFERENCE = "chaser-small:test"
 MEBIBYTE = 1 << 20
 SPEC = SandboxSpec(

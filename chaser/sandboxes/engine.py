@@ -43,6 +43,8 @@ class Image:
     user: str
     volumes: frozenset[str]
     working_dir: str
+    labels: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """What it says of itself, and inherits from the images below it."""
 
 
 @dataclass(frozen=True, slots=True)

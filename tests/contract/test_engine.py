@@ -389,6 +389,7 @@ async def test_an_image_is_told_from_none(site: Site) -> None:
     found = await site.engine.image("chaser-small:test")
     assert found is not None
     assert found.id == site.image.id
+    assert found.labels == {"chaser.test": "image"}
 
 
 async def test_a_sandbox_of_an_image_that_is_gone_is_refused(site: Site) -> None:

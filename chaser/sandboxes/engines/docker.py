@@ -117,6 +117,7 @@ class DockerEngine:
             user=config.get("User") or "",
             volumes=frozenset(config.get("Volumes") or {}),
             working_dir=config.get("WorkingDir") or "",
+            labels=dict(config.get("Labels") or {}),
         )
 
     async def create(self, options: ContainerOptions) -> ContainerId:
