@@ -1,7 +1,8 @@
 # Every target sets up what it needs, and costs next to nothing where that is there already. The work is in scripts/.
 .DEFAULT_GOAL := help
 .PHONY: help demo test chaos serve check setup images bench format setup-python setup-engine setup-packages \
-	image-small image-default image-default-in-background image-runner-simulated image-engine
+	image-small image-default image-default-in-background image-runner-simulated image-engine image-runner \
+	images-export images-import
 
 # One step after the other, whatever -j says: apt-get and the engine are shared.
 .NOTPARALLEL:
@@ -9,7 +10,7 @@
 RUN := scripts/uv run --no-sync
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: setup-python setup-engine image-small image-runner-simulated image-default-in-background ## see it work: commands and a workflow job in real containers
 	@scripts/with-engine $(RUN) chaser demo
@@ -28,7 +29,16 @@ check: setup-python setup-packages ## format, lint, types, import rules, dead co
 
 setup: setup-python setup-engine setup-packages images ## only the set-up, for all of these
 
-images: setup-engine image-small image-runner-simulated image-default ## build the sandbox images
+images: setup-engine image-small image-runner-simulated image-default ## build the sandbox images, without any registry
+
+image-runner: setup-engine ## build the image for real workflow jobs; needs a registry: docs/images.md
+	@scripts/with-engine images/runner/build $(ARGS)
+
+images-export: setup-engine ## write the images to FILE, for a closed network: FILE=images.tar.zst
+	@scripts/with-engine scripts/images-export "$$FILE"
+
+images-import: setup-engine ## read them from FILE there, after a look at its checksum
+	@scripts/with-engine scripts/images-import "$$FILE"
 
 bench: setup-python setup-engine setup-packages image-small image-default ## compare with the bare Docker SDK and other queues, as ratios
 	@scripts/with-engine $(RUN) python -m bench $(ARGS)
