@@ -13,7 +13,8 @@ from chaser.errors import ConfigError, Unavailable
 from chaser.findings import Finding, failed, ok, warning
 from chaser.ids import InstanceId
 from chaser.profiles import DEFAULT, DEFAULT_IMAGE
-from chaser.sandboxes.engine import EngineInfo
+from chaser.runners.versions import Unknown, finding, version_of
+from chaser.sandboxes.engine import EngineInfo, Image
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.store.database import Database
 from chaser.store.engines import connect
@@ -121,12 +122,20 @@ async def _image(settings: Settings, engine: DockerEngine) -> Finding:
 
 async def _runner_image(settings: Settings, engine: DockerEngine) -> Finding:
     reference = settings.profiles[DEFAULT].runner_image
-    if await engine.image(reference) is not None:
-        return ok("runner image", f"{reference} is present")
+    image = await engine.image(reference)
+    if image is not None:
+        return _runner_in(image, reference)
     if not settings.github.webhook_secrets:
         return ok("runner image", "not needed: GitHub is not configured")
     mend = f"Fetch it now with: docker pull {reference}"
     return warning("runner image", f"{reference} is not present; the first runner will pull it", mend)
+
+
+def _runner_in(image: Image, reference: str) -> Finding:
+    version = version_of(image.labels)
+    if isinstance(version, Unknown):
+        return finding(reference, version)
+    return ok("runner image", f"{reference} is present, with runner {version}")
 
 
 async def _store(settings: Settings) -> Finding:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaser.errors import Refused
 from chaser.github.client import AppClient, read
+from chaser.github.failures import unanswered
 from chaser.github.registrar import ORGANIZATION_PERMISSION, REPOSITORY_PERMISSION
 from chaser.jobs.reason import Reason
 from chaser.runners.registration import Owner
@@ -52,6 +53,8 @@ class AppSchedules:
         if answer.status == 404:
             return None
         found = read(ScheduleAnswer, answer, doing)
+        if found.runner_version != version:
+            raise unanswered(doing, "its answer is for another version")
         return Schedule(found.runtime_deprecates_at, found.registration_deprecates_at)
 
     async def _runners(self, owner: Owner) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import docker
+from tests.images import docker, small_image
 from tests.running_service import PATIENCE, RunningService, running_service
 
 pytestmark = pytest.mark.docker
@@ -145,6 +145,27 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(service: RunningServi
     assert ended.returncode == 1
     assert b"failed" in ended.stdout
     assert b"CHASER_DOCKER_HOST" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("label", "check", "state", "said"),
+    [
+        ("chaser.runner.version=2.338.0", "runner image", "ok", "with runner 2.338.0"),
+        ("chaser.test=doctor", "runner version", "warning", "does not say which runner it has"),
+    ],
+)
+def test_the_doctor_says_which_runner_the_image_has(
+    service: RunningService, label: str, check: str, state: str, said: str
+) -> None:
+    image = docker("commit", "--change", f"LABEL {label}", made := docker("create", small_image(), "true"))
+    try:
+        ended = service.chaser("doctor", "--json", env={"CHASER_PROFILES__DEFAULT__RUNNER_IMAGE": image})
+        (found,) = [each for each in json.loads(ended.stdout)["checks"] if each["check"] == check]
+        assert found["state"] == state
+        assert said in found["message"]
+    finally:
+        docker("rm", made)
+        docker("rmi", image)
 
 
 def test_the_doctor_reports_a_wrong_configuration_whole(service: RunningService) -> None:

@@ -149,6 +149,12 @@ async def test_an_answer_that_is_not_what_github_documents_is_none(
         await schedules.find(USER, "2.335.1")
 
 
+async def test_an_answer_for_another_version_is_none(github: GitHub, schedules: Schedules) -> None:
+    github.answers[OF_USER] = 200, {"runner_version": "2.335.0", "runtime_deprecates_at": None}
+    with pytest.raises(Unavailable, match="another version"):
+        await schedules.find(USER, "2.335.1")
+
+
 @pytest.mark.parametrize(("status", "error"), [(403, Refused), (503, Unavailable)])
 async def test_a_refusal_and_an_outage_are_told_apart(
     github: GitHub, schedules: Schedules, status: int, error: type[Exception]
