@@ -22,8 +22,9 @@ VERSION = "9.8.7"
 
 BASE_RECIPE = f"""
 FROM chaser-default:latest
+RUN apt-get update && apt-get install -y --no-install-recommends sudo
 RUN useradd --uid 1001 --create-home --shell /bin/bash runner \\
-    && mkdir -p -m 0755 /etc/sudoers.d && echo 'runner ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/runner \\
+    && echo 'runner ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/runner \\
     && mkdir /home/runner/bin && cd /home/runner \\
     && printf '#!/bin/sh\\nmkdir -p _diag\\n[ "$1" = --version ] && echo {VERSION}\\n' >bin/Runner.Listener \\
     && printf '#!/bin/sh\\n' >run.sh \\
