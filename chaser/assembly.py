@@ -114,7 +114,7 @@ def _queue(parts: Parts, grounds: Grounds) -> Queue:
 
 
 def _kinds(parts: Parts, grounds: Grounds, deletions: Deletions) -> Mapping[str, AnyKind]:
-    runner = Runner(parts.settings.profiles, parts.store.instance_id, parts.registrar)
+    runner = Runner(parts.settings.profiles, parts.store.instance_id, parts.registrar, parts.clock)
     on_workspaces = workspace_kinds(
         parts.store.workspaces, grounds.files, grounds.snapshots, deletions, parts.clock
     )

@@ -8,6 +8,7 @@ from typing import Any
 from chaser.ids import new_job_id
 from chaser.jobs.job import Job, Status
 from chaser.jobs.kind import Admitted, Bounds
+from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import Isolation, Limits, Network, Profile, WorkspaceUse
 from tests.rows import START
 from tests.works import PROFILE as PLAIN
@@ -24,6 +25,9 @@ PROFILES: Mapping[str, Profile] = {
     "default": PROFILE,
     "tight": replace(PROFILE, name="tight", isolation=Isolation.STRICT, network=Network.NONE),
 }
+
+
+IMAGE = Image("sha256:image", "sha256:digest", "", frozenset(), "/")
 
 
 def row_of(kind: str, admitted: Admitted, workspace: WorkspaceUse | None = None, **changes: Any) -> Job:  # noqa: ANN401  # the fields of a value object, checked by it

@@ -116,10 +116,10 @@ class Watchful(Exec):
         """What `launch` raises, in turn."""
         self.settled: list[tuple[JobId, int]] = []
 
-    async def launch(self, job: Job) -> Launch:
+    async def launch(self, job: Job, image: Image) -> Launch:
         if self.faults:
             raise self.faults.pop(0)
-        return await super().launch(job)
+        return await super().launch(job, image)
 
     async def settle(self, job: Job) -> None:
         self.settled.append((job.id, job.attempt))

@@ -112,10 +112,10 @@ class Attempts:
         await self._clear(claim)
         prepared = await stop.guard(self._prepare(claim, spec, ledger))
         try:
+            assert ledger.image is not None
             if files is not None:
-                assert ledger.image is not None
                 await stop.guard(self._courier.deliver(prepared.container, files, spec, ledger.image))
-            launch = await stop.guard(kind.launch(claim.job))
+            launch = await stop.guard(kind.launch(claim.job, ledger.image))
             terms = launch.terms(secrets.token_hex(16))
             start = Progress(seq=await self._logs.last_seq(claim.job.id))
             await self._note_hand_over(claim, terms, ledger)

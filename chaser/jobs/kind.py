@@ -19,6 +19,7 @@ from chaser.ids import UploadId
 from chaser.jobs.job import NO_SECRETS, Job, Secrets, Verdict
 from chaser.keys import Scope
 from chaser.sandboxes.ending import Ending
+from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import Files, Launch, SandboxSpec, WorkspaceMode
 
 log = structlog.stdlib.get_logger()
@@ -98,8 +99,9 @@ class SandboxKind(Kind[InputT]):
         """The sandbox that the job needs. Raises `Refused` if it cannot be had any more (its profile is gone)."""
 
     @abstractmethod
-    async def launch(self, job: Job) -> Launch:
-        """What to hand over, made when the sandbox is ready: the place for a call that must come late (a mint).
+    async def launch(self, job: Job, image: Image) -> Launch:
+        """What to hand over, made when the sandbox of this image is ready: the place for a call that must come late (a
+        mint).
 
         Raises `Refused` or `Unavailable`; then nothing has been handed over.
         """

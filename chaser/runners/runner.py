@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from chaser.clock import Clock
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId
 from chaser.jobs.job import Job, Status, Verdict
@@ -17,7 +18,9 @@ from chaser.jobs.reason import Reason
 from chaser.jobs.row import integer, optional_integer, optional_number, optional_text, text, texts
 from chaser.runners.decide import KIND
 from chaser.runners.registration import Owner, Registrar, runner_name
+from chaser.runners.setup_info import SetupInfo, writing
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
+from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import Launch, Limits, Profile, SandboxSpec, Step
 
 RUN = "exec /home/runner/run.sh"
@@ -70,11 +73,19 @@ class Runner(SandboxKind[RunnerInput]):
     patient = True
 
     def __init__(
-        self, profiles: Mapping[str, Profile], instance: InstanceId, registrar: Registrar | None
+        self,
+        profiles: Mapping[str, Profile],
+        instance: InstanceId,
+        registrar: Registrar | None,
+        clock: Clock,
+        public_url: str | None = None,
     ) -> None:
+        """`public_url` is where people find the service; none: it does not know."""
         self._profiles = profiles
         self._instance = instance
         self._registrar = registrar
+        self._clock = clock
+        self._public_url = public_url
 
     def admit(self, asked: RunnerInput, bounds: Bounds) -> Admitted:
         return Admitted(asked.model_dump(mode="json"), profile=asked.profile)
@@ -93,14 +104,27 @@ class Runner(SandboxKind[RunnerInput]):
             registries=profile.registries,
         )
 
-    async def launch(self, job: Job) -> Launch:
+    async def launch(self, job: Job, image: Image) -> Launch:
         if self._registrar is None:
             raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR)
-        timeout = self._profile(job).runner_timeout
+        profile = self._profile(job)
         labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
         minted = await self._registrar.mint(_owner(job), self._runner_name(job), labels)
         secret = {JIT_VARIABLE: minted.jit_config.reveal()}
-        return Launch((Step(RUN, env=secret, replaces_shell=True, grace=GRACE),), timeout, masked=secret)
+        command = writing(self._setup_info(job, profile, image)) + RUN
+        step = Step(command, env=secret, replaces_shell=True, grace=GRACE)
+        return Launch((step,), profile.runner_timeout, masked=secret)
+
+    def _setup_info(self, job: Job, profile: Profile, image: Image) -> SetupInfo:
+        return SetupInfo(
+            profile=profile.name,
+            waited=self._clock.now() - job.created_at,
+            # the last try's, where this is not the first
+            reason=job.message if job.attempt > 1 else None,
+            image=profile.runner_image,
+            digest=image.digest or image.id,
+            url=self._public_url and f"{self._public_url}/v1/jobs/{job.id}",
+        )
 
     async def settle(self, job: Job) -> None:
         """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""

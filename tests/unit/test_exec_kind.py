@@ -22,7 +22,7 @@ from chaser.sandboxes.spec import (
     WorkspaceMode,
     WorkspaceUse,
 )
-from tests.kinds import BOUNDS, PROFILE, PROFILES, row_of
+from tests.kinds import BOUNDS, IMAGE, PROFILE, PROFILES, row_of
 
 EXEC = Exec(PROFILES)
 WORKSPACE = WorkspaceUse(WorkspaceId("wsp_1"), WorkspaceMode.EXCLUSIVE)
@@ -69,7 +69,7 @@ async def test_what_is_said_reaches_the_sandbox() -> None:
         pull="always",
     )
 
-    spec, launch = EXEC.spec(job), await EXEC.launch(job)
+    spec, launch = EXEC.spec(job), await EXEC.launch(job, IMAGE)
 
     assert (spec.image, spec.user, spec.network) == ("node:22", "node", Network.NONE)
     assert (spec.limits, spec.pull) == (replace(PROFILE.maxima, nofile=7, shm_bytes=8), PullPolicy.ALWAYS)
@@ -135,13 +135,13 @@ async def test_a_workspace_is_where_the_command_runs() -> None:
     job = row_of("sandbox.exec", admitted, WORKSPACE)
 
     assert EXEC.spec(job).workspace == WORKSPACE
-    assert (await EXEC.launch(job)).steps[0].cwd == "/workspace"
+    assert (await EXEC.launch(job, IMAGE)).steps[0].cwd == "/workspace"
 
 
 async def test_a_workspace_may_be_copied_and_the_command_run_elsewhere() -> None:
     admitted = admit(workspace="mine", workspace_mode="copy", cwd="/tmp")
     assert admitted.workspace == WorkspaceAsk("mine", WorkspaceMode.COPY)
-    assert (await EXEC.launch(row_of("sandbox.exec", admitted, WORKSPACE))).steps[0].cwd == "/tmp"
+    assert (await EXEC.launch(row_of("sandbox.exec", admitted, WORKSPACE), IMAGE)).steps[0].cwd == "/tmp"
 
 
 FILES: dict[str, Any] = {"inputs": [{"upload": "upl_1", "path": "in"}], "artifacts": ["out/**"]}

@@ -14,7 +14,7 @@ from chaser.jobs.reason import Reason
 from chaser.jobs.row import mappings
 from chaser.sandboxes.ending import Ending, Exited, StepRun, Stopped, Vanished
 from chaser.sandboxes.spec import WorkspaceMode, WorkspaceUse
-from tests.kinds import BOUNDS, PROFILES, row_of
+from tests.kinds import BOUNDS, IMAGE, PROFILES, row_of
 from tests.rows import START
 
 PIPELINE = Pipeline(PROFILES)
@@ -61,7 +61,7 @@ async def test_all_steps_are_one_launch() -> None:
             {"command": "test", "continue_on_error": True},
         ],
     )
-    launch = await PIPELINE.launch(job)
+    launch = await PIPELINE.launch(job, IMAGE)
     first, second = launch.steps
     assert (launch.timeout, launch.masked) == (timedelta(seconds=9), {"TOKEN": "hunter22"})
     assert (first.command, first.cwd, first.timeout, first.may_fail) == (
@@ -77,7 +77,7 @@ async def test_all_steps_are_one_launch() -> None:
 
 async def test_the_environment_of_step_1_is_not_step_11s() -> None:
     steps = [{"command": "true", "env": {"N": str(number)}} for number in range(12)]
-    launch = await PIPELINE.launch(job_of(steps=steps))
+    launch = await PIPELINE.launch(job_of(steps=steps), IMAGE)
     assert [step.env["N"] for step in launch.steps] == [str(number) for number in range(12)]
 
 
@@ -100,7 +100,7 @@ def test_nothing_secret_is_in_what_may_be_shown() -> None:
 async def test_in_a_workspace_every_step_begins_in_it() -> None:
     use = WorkspaceUse(WorkspaceId("wsp_1"), WorkspaceMode.EXCLUSIVE)
     job = row_of("pipeline.run", admit(workspace="w"), use)
-    assert {step.cwd for step in (await PIPELINE.launch(job)).steps} == {"/workspace"}
+    assert {step.cwd for step in (await PIPELINE.launch(job, IMAGE)).steps} == {"/workspace"}
     assert PIPELINE.spec(job).workspace == use
 
 

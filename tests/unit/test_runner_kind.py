@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chaser.clock import ManualClock
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId, JobId, new_id, new_job_id
 from chaser.jobs.job import NO_SECRETS, Job, Status
@@ -24,7 +25,8 @@ from chaser.runners.runner import Runner
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
 from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
 from chaser.secret import Secret
-from tests.kinds import row_of
+from tests.kinds import IMAGE, row_of
+from tests.rows import START
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 INSTANCE = InstanceId(new_id("ins", NOW))
@@ -94,8 +96,10 @@ def job(
     )
 
 
-def runner(registry: Registry | None) -> Runner:
-    return Runner({"large": LARGE}, INSTANCE, registry)
+def runner(registry: Registry | None, clock: ManualClock | None = None) -> Runner:
+    return Runner(
+        {"large": LARGE}, INSTANCE, registry, clock or ManualClock(START), "https://chaser.example.com"
+    )
 
 
 def test_it_is_a_kind() -> None:
@@ -134,10 +138,11 @@ def test_a_profile_that_is_gone_refuses_the_job() -> None:
 
 
 async def test_the_launch_is_the_runner_program_with_its_configuration() -> None:
-    launch = await runner(Registry()).launch(job())
+    launch = await runner(Registry()).launch(job(), IMAGE)
     assert launch.timeout == timedelta(hours=2)
     (step,) = launch.steps
-    assert (step.command, step.replaces_shell) == ("exec /home/runner/run.sh", True)
+    assert step.command.endswith("\nexec /home/runner/run.sh")
+    assert step.replaces_shell
     assert step.grace is not None
     assert step.grace > timedelta(seconds=30)
     assert step.env == {"ACTIONS_RUNNER_INPUT_JITCONFIG": "jit-configuration"}
@@ -145,9 +150,22 @@ async def test_the_launch_is_the_runner_program_with_its_configuration() -> None
     assert "jit-configuration" not in repr(launch)
 
 
+async def test_the_jobs_log_at_github_says_where_it_ran_and_how_long_it_waited() -> None:
+    clock = ManualClock(START + timedelta(seconds=75))
+    (step,) = (await runner(Registry(), clock).launch(job(attempt=2), IMAGE)).steps
+
+    for said in (
+        "Profile: large",
+        "Waited: 1 min 15 s",
+        "Digest: sha256:digest",
+        "https://chaser.example.com/v1/jobs/job_01kdwbq2c0abcdefghjkmnpqrs",
+    ):
+        assert said in step.command
+
+
 async def test_the_runner_gets_the_jobs_own_labels_in_lower_case_once_each() -> None:
     registry = Registry()
-    await runner(registry).launch(job())
+    await runner(registry).launch(job(), IMAGE)
     assert list(registry.labels.values()) == [["chaser-large", "linux"]]
     assert registry.owners == {OWNER}
 
@@ -156,7 +174,7 @@ async def test_without_credentials_the_job_waits() -> None:
     with pytest.raises(Unavailable) as caught:
         runner(None).spec(job())
     with pytest.raises(Unavailable):
-        await runner(None).launch(job())
+        await runner(None).launch(job(), IMAGE)
     assert caught.value.reason is Reason.NO_APP_CREDENTIALS
     assert "github.app_id" in caught.value.message
     await runner(None).settle(job())
@@ -164,7 +182,7 @@ async def test_without_credentials_the_job_waits() -> None:
 
 async def test_settling_leaves_no_registration_and_may_run_twice() -> None:
     registry = Registry()
-    await runner(registry).launch(job())
+    await runner(registry).launch(job(), IMAGE)
     await runner(registry).settle(job())
     assert registry.runners == {}
     await runner(registry).settle(job())
@@ -172,7 +190,7 @@ async def test_settling_leaves_no_registration_and_may_run_twice() -> None:
 
 async def test_settling_leaves_a_busy_runner_to_github() -> None:
     registry = Registry()
-    await runner(registry).launch(job())
+    await runner(registry).launch(job(), IMAGE)
     (name,) = registry.runners
     registry.runners[name] = Registration(1, name, online=True, busy=True)
     await runner(registry).settle(job())
@@ -193,8 +211,8 @@ async def test_settling_where_github_refuses_does_not_change_how_the_job_ended()
 
 async def test_settling_touches_only_its_own_attempt() -> None:
     registry = Registry()
-    await runner(registry).launch(job(attempt=1))
-    await runner(registry).launch(job(attempt=2))
+    await runner(registry).launch(job(attempt=1), IMAGE)
+    await runner(registry).launch(job(attempt=2), IMAGE)
     await runner(registry).settle(job(attempt=1))
     assert list(registry.runners) == [runner_name(INSTANCE, job().id, 2)]
 

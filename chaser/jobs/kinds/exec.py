@@ -15,6 +15,7 @@ from chaser.jobs.kinds.schema import Command, Directory, QueueTime, fits
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import optional_text, text
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
+from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import (
     Files,
     Isolation,
@@ -93,7 +94,7 @@ class Exec(SandboxKind[ExecRequest]):
     def files(self, job: Job) -> Files | None:
         return files_of(job, optional_text(job.input, "cwd"))
 
-    async def launch(self, job: Job) -> Launch:
+    async def launch(self, job: Job, image: Image) -> Launch:
         step = Step(
             command=text(job.input, "command"),
             env={**job.secrets.env, **job.secrets.masked},

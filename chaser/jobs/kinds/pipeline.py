@@ -16,6 +16,7 @@ from chaser.jobs.kinds.step_end import StepEnd, StepStatus, step_ends
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import mappings, optional_integer, optional_text, text
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
+from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import Files, Launch, Profile, SandboxSpec, Step
 
 NAME = "pipeline.run"
@@ -75,7 +76,7 @@ class Pipeline(SandboxKind[PipelineRequest]):
     def files(self, job: Job) -> Files | None:
         return files_of(job, None)
 
-    async def launch(self, job: Job) -> Launch:
+    async def launch(self, job: Job, image: Image) -> Launch:
         steps = mappings(job.input, "steps")
         return Launch(
             steps=tuple(_step(row, number, job.secrets) for number, row in enumerate(steps)),
