@@ -33,6 +33,10 @@ def there(image: str) -> bool:
     )
 
 
+def image_id(image: str) -> str:
+    return docker("image", "inspect", "--format", "{{.Id}}", image)
+
+
 def new_image(name: str, *, platform: str | None = None) -> None:
     """An image of one file, like no other, so that removing it leaves no layer of it in the engine."""
     content, tree = name.encode(), BytesIO()
@@ -148,7 +152,7 @@ def test_what_is_no_archive_of_images_is_refused_by_the_engine(tmp_path: Path) -
 def test_images_for_another_kind_of_machine_are_named(tmp_path: Path) -> None:
     name, file = f"chaser-file-test:{uuid4().hex[:8]}", tmp_path / "images.tar"
     new_image(name, platform="linux/s390x")
-    own = docker("image", "inspect", "--format", "{{.Architecture}}", name)
+    made, own = docker("image", "inspect", "--format", "{{.Id}} {{.Architecture}}", name).split()
     try:
         exported((name,), file)
         if own != "s390x":
@@ -159,7 +163,7 @@ def test_images_for_another_kind_of_machine_are_named(tmp_path: Path) -> None:
             write_checksum(file)
         done = make("images-import", {"FILE": str(file)})
     finally:
-        docker("rmi", name)
+        docker("rmi", "--force", name, *({made} - {image_id(name)}))
     assert done.returncode != 0
     assert f"{name} (s390x)" in done.stderr
 
