@@ -77,6 +77,14 @@ class Unlisted:
 
 
 @dataclass(frozen=True, slots=True)
+class Unasked:
+    """GitHub could not be asked, `why` being its own or the network's words. That is no reason to start no runners."""
+
+    version: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """GitHub gives it jobs, until then or, with none, until further notice."""
 
@@ -101,7 +109,7 @@ class Ended:
     ended_at: datetime
 
 
-Standing = Unknown | Unlisted | Served | Ending | Ended
+Standing = Unknown | Unlisted | Unasked | Served | Ending | Ended
 
 
 def version_of(labels: Mapping[str, str]) -> str | Unknown:
@@ -138,6 +146,11 @@ def finding(image: str, standing: Standing) -> Finding:
                 "or it is an Enterprise Server, which sets no ends"
             )
             return warning(_CHECK, message, _COMPARE)
+        case Unasked(version, why):
+            message = (
+                f"{image} has runner {version}, and how long GitHub gives it jobs could not be asked: {why}"
+            )
+            return warning(_CHECK, message, "It is asked again by itself.")
         case Served(version, until):
             end = (
                 "has set no end to its service" if until is None else f"gives it jobs until {_moment(until)}"

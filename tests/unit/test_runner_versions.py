@@ -15,6 +15,7 @@ from chaser.runners.versions import (
     Schedule,
     Served,
     Standing,
+    Unasked,
     Unknown,
     Unlisted,
     finding,
@@ -100,6 +101,7 @@ def test_a_moment_is_the_same_in_every_zone() -> None:
         (Unknown(None), State.WARNING, "my-image:1 does not say which runner", f"make image-runner.*{LABEL}"),
         (Unknown("latest"), State.WARNING, "says chaser.runner.version='latest'", "make image-runner"),
         (Unlisted(VERSION), State.WARNING, "runner 2.335.1, for which this GitHub", "releases"),
+        (Unasked(VERSION, "GitHub is down."), State.WARNING, "could not be asked: GitHub is down.", "again"),
         (Served(VERSION, None), State.OK, "runner 2.335.1; GitHub has set no end", None),
         (Served(VERSION, END), State.OK, "GitHub gives it jobs until 2026-09-24 15:30 UTC", None),
         (
