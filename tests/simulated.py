@@ -1,6 +1,7 @@
 """A simulated GitHub on a port of this machine, for tests."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -8,7 +9,7 @@ from functools import cache
 from chaser.clock import Clock, SystemClock
 from chaser.github.client import AppClient, AppCredentials
 from chaser.secret import Secret
-from chaser.simulator.app import github
+from chaser.simulator.app import GitHub, assemble
 from chaser.simulator.credentials import KeyPair, new_key_pair
 from chaser.simulator.serving import serving
 from chaser.simulator.world import Installation, World
@@ -28,14 +29,30 @@ def other_keys() -> KeyPair:
     return new_key_pair()
 
 
+def app_client(
+    url: str,
+    key: Secret | None = None,
+    *,
+    app_id: int | str = APP_ID,
+    clock: Clock | None = None,
+    timeout: float = 10,
+) -> AppClient:
+    """A client of the simulated App, or of the one whose key this is."""
+    credentials = AppCredentials(str(app_id), key or Secret(app_keys().private))
+    return AppClient(credentials, clock or SystemClock(), api_url=url, timeout=timeout)
+
+
 @dataclass(frozen=True, slots=True)
 class GitHubSide:
-    world: World
+    github: GitHub
     url: str
 
+    @property
+    def world(self) -> World:
+        return self.github.world
+
     def client(self, *, clock: Clock | None = None, timeout: float = 10, app_id: int = APP_ID) -> AppClient:
-        credentials = AppCredentials(str(app_id), Secret(app_keys().private))
-        return AppClient(credentials, clock or SystemClock(), api_url=self.url, timeout=timeout)
+        return app_client(self.url, app_id=app_id, clock=clock, timeout=timeout)
 
 
 def new_world() -> World:
@@ -48,6 +65,13 @@ def new_world() -> World:
 
 @asynccontextmanager
 async def simulated_github(port: int = 0) -> AsyncGenerator[GitHubSide]:
-    world = new_world()
-    async with serving(github(world), port=port) as url:
-        yield GitHubSide(world, url)
+    made = assemble(new_world())
+    async with serving(made.app, port=port, ending=made.workflows.close) as url:
+        yield GitHubSide(made, url)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells of."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - nothing rings when it comes true
+            await asyncio.sleep(0.005)

@@ -1,57 +1,125 @@
 """The runner's far side, in place of the Actions service: a simulated runner says that it is there, takes a job, ends.
 
-Ours alone, and only for runners that can reach the simulator; the real one is not documented.
+Ours alone, and only for runners that can reach the simulator; the real one is not documented. Answers are lines of
+words for a shell: `job <id> <name>` and a `step <number> <always or success> <name> <script>` each, where name and
+script are base64; or `cancel`; or nothing.
 """
 
+import asyncio
+import base64
 import hmac
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from chaser.simulator.payload import Job
+from chaser.simulator.workflows import Workflows
 from chaser.simulator.world import Runner, World
+
+_NEVER = "9999-01-01T00:00:00Z"
+_CONCLUSIONS = {"success", "failure", "cancelled", "skipped"}
 
 
 class FarSide:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, workflows: Workflows) -> None:
         self._world = world
+        self._workflows = workflows
 
     def routes(self) -> list[Route]:
-        return [
-            Route("/_runner/{runner_id:int}/online", self.online, methods=["POST"]),
-            Route("/_runner/{runner_id:int}/job", self.job, methods=["POST"]),
-            Route("/_runner/{runner_id:int}/complete", self.complete, methods=["POST"]),
-        ]
+        base = "/_runner/{runner_id:int}"
+        acts = {
+            "online": self.online,
+            "message": self.message,
+            "step": self.step,
+            "complete": self.complete,
+            "offline": self.offline,
+        }
+        return [Route(f"{base}/{name}", self._known(act), methods=["POST"]) for name, act in acts.items()]
 
-    async def online(self, request: Request) -> Response:
-        runner = self._runner(request)
-        if runner is None:
-            return _gone()
-        runner.status = "online"
+    async def online(self, request: Request, runner: Runner) -> Response:
+        version = request.query_params.get("version", "")
+        ends, _ = self._world.deprecations.get(version, (_NEVER, _NEVER))
+        if datetime.fromisoformat(ends) <= datetime.now(UTC):
+            return PlainTextResponse(f"version {version} is no longer served\n", 403)
+        self._workflows.online(runner)
         return Response(status_code=204)
 
-    async def job(self, request: Request) -> Response:
-        """The job that the runner is given, at once; 204: none is waiting."""
-        runner = self._runner(request)
-        if runner is None:
-            return _gone()
-        job = self._world.assign(runner)
-        return Response(status_code=204) if job is None else JSONResponse({"id": job.id, "name": job.name})
+    async def message(self, request: Request, runner: Runner) -> Response:
+        """A job at most once, and its cancel as often as it is asked for."""
+        before = runner.job
+        told = await _while_connected(request, self._workflows.message(runner))
+        if told is not None:
+            return PlainTextResponse(_lines(told) if before is None else "cancel\n")
+        return Response(status_code=204) if runner.id in self._world.runners else _gone()
 
-    async def complete(self, request: Request) -> Response:
-        """The job has ended, and with it the registration: these runners serve one job."""
-        runner = self._runner(request)
-        if runner is None:
-            return _gone()
-        del self._world.runners[runner.id]
+    async def step(self, request: Request, runner: Runner) -> Response:
+        place, conclusion = request.query_params.get("number", ""), _conclusion(request)
+        if not place.isdecimal() or conclusion is None:
+            return Response(status_code=400)
+        self._workflows.report(runner, int(place), conclusion)
         return Response(status_code=204)
 
-    def _runner(self, request: Request) -> Runner | None:
-        runner = self._world.runners.get(int(request.path_params["runner_id"]))
-        given = request.query_params.get("token", "")
-        known = runner is not None and hmac.compare_digest(runner.token.encode(), given.encode())
-        return runner if known else None
+    async def complete(self, request: Request, runner: Runner) -> Response:
+        conclusion = _conclusion(request)
+        if conclusion is None:
+            return Response(status_code=400)
+        self._workflows.finish(runner, conclusion)
+        return Response(status_code=204)
+
+    async def offline(self, request: Request, runner: Runner) -> Response:
+        self._workflows.offline(runner)
+        return Response(status_code=204)
+
+    def _known(
+        self, act: Callable[[Request, Runner], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def acting(request: Request) -> Response:
+            runner = self._world.runners.get(int(request.path_params["runner_id"]))
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if runner is None or not hmac.compare_digest(runner.token.encode(), given.encode()):
+                return _gone()
+            return await act(request, runner)
+
+        return acting
+
+
+async def _while_connected(request: Request, work: Coroutine[object, object, Job | None]) -> Job | None:
+    """Who has hung up is told nothing: a runner that was killed takes no job."""
+    asked, gone = asyncio.create_task(work), asyncio.create_task(_hung_up(request))
+    await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (asked, gone):
+        task.cancel()
+    told, _ = await asyncio.gather(asked, gone, return_exceptions=True)
+    if isinstance(told, Exception):
+        raise told
+    return told if isinstance(told, Job) else None
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _conclusion(request: Request) -> str | None:
+    given = request.query_params.get("conclusion")
+    return given if given in _CONCLUSIONS else None
+
+
+def _lines(job: Job) -> str:
+    lines = [f"job {job.id} {_base64(job.name)}"]
+    lines += [
+        f"step {place} {'always' if step.always else 'success'} {_base64(step.name)} {_base64(step.run)}"
+        for place, step in enumerate(job.steps, start=1)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _gone() -> Response:
-    return JSONResponse({"message": "no such runner, or not its token"}, 404)
+    return PlainTextResponse("no such runner, or not its token\n", 404)

@@ -1,35 +1,34 @@
-"""The documented `workflow_job` payload.
+"""The documented payloads of deliveries: `workflow_job`, `installation`, `installation_repositories`, `ping`.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
 """
 
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
-from chaser.simulator.world import WaitingJob
+from chaser.simulator import bodies
 
-_API = "https://api.github.com"
-_REPOSITORY_URLS = (
-    "archive_url assignees_url blobs_url branches_url collaborators_url comments_url commits_url compare_url "
-    "contents_url contributors_url deployments_url downloads_url events_url forks_url git_commits_url git_refs_url "
-    "git_tags_url git_url hooks_url issue_comment_url issue_events_url issues_url keys_url labels_url languages_url "
-    "merges_url milestones_url notifications_url pulls_url releases_url ssh_url stargazers_url statuses_url "
-    "subscribers_url subscription_url svn_url tags_url teams_url trees_url clone_url"
-)
-_REPOSITORY_COUNTS = (
-    "forks forks_count stargazers_count watchers watchers_count size open_issues open_issues_count"
-)
-_ACCOUNT_URLS = (
-    "followers_url following_url gists_url starred_url subscriptions_url organizations_url repos_url events_url "
-    "received_events_url"
-)
-_ORGANIZATION_URLS = "repos_url events_url hooks_url issues_url members_url public_members_url"
+Blank = Literal[0, ""] | None
+"""What GitHub has in the place of a runner where there is none: all three have been seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`always`: it runs also after a failure or a cancel."""
+
+    name: str
+    run: str
+    always: bool = False
+    conclusion: str | None = None
+    """None: it has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A workflow job to tell of. `organization`: the owner's login, where it is one."""
+    """A workflow job as GitHub knows it. `organization`: the owner's login, where it is one."""
 
     labels: tuple[str, ...]
     repository: str = "octocat/example"
@@ -39,117 +38,136 @@ class Job:
     run_id: int = field(default_factory=lambda: secrets.randbelow(1 << 40) + 1)
     name: str = "build"
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    private: bool = True
+    attempt: int = 1
+    status: str = "queued"
+    conclusion: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    environment: str | None = None
+    """Whose approval it waits for, or has got."""
+    runner_id: int | None = None
+    runner_name: str | None = None
+    runner_group: tuple[int, str] | None = None
+    blank: Blank = None
+    steps: tuple[Step, ...] = ()
+    cancelling: bool = False
 
-    def waiting(self) -> WaitingJob:
-        return WaitingJob(self.id, self.name, frozenset(label.lower() for label in self.labels))
+    @property
+    def kind(self) -> bodies.Kind:
+        return "User" if self.organization is None else "Organization"
 
 
 def workflow_job(action: str, job: Job) -> dict[str, object]:
-    """The payload of a delivery for a job that no runner has taken yet."""
+    """The payload of a delivery. A job that nothing has happened to yet is told with the action as its status."""
     owner = job.repository.partition("/")[0]
+    body = job_body(job)
+    if job.status == "queued":
+        body["status"] = action
     payload: dict[str, object] = {
         "action": action,
-        "workflow_job": _job(action, job),
-        "repository": _repository(job),
-        "sender": _account(owner if job.organization is None else "octocat", "User"),
+        "workflow_job": body,
+        "repository": bodies.repository(job.repository, job.kind, private=job.private, at=_time(job.at)),
+        "sender": bodies.account(owner if job.organization is None else "octocat", "User"),
     }
     if job.organization is not None:
-        payload["organization"] = _organization(job.organization)
+        payload["organization"] = bodies.organization(job.organization)
     if job.installation_id is not None:
         payload["installation"] = {"id": job.installation_id, "node_id": "MDIzOkludGVncmF0aW9u"}
     return payload
 
 
-def _job(status: str, job: Job) -> dict[str, object]:
-    api = f"{_API}/repos/{job.repository}"
-    at = _time(job.at)
+def job_body(job: Job) -> dict[str, object]:
+    """Also of the REST API: https://docs.github.com/en/rest/actions/workflow-jobs"""
+    api = f"{bodies.API}/repos/{job.repository}"
+    group = job.runner_group or (job.blank, job.blank)
     return {
         "id": job.id,
         "run_id": job.run_id,
         "workflow_name": "CI",
         "head_branch": "main",
         "run_url": f"{api}/actions/runs/{job.run_id}",
-        "run_attempt": 1,
+        "run_attempt": job.attempt,
         "node_id": "CR_kwDOAAAAAA",
         "head_sha": "0" * 40,
         "url": f"{api}/actions/jobs/{job.id}",
-        "html_url": f"https://github.com/{job.repository}/actions/runs/{job.run_id}/job/{job.id}",
-        "status": status,
-        "conclusion": None,
-        "created_at": at,
-        "started_at": at,
-        "completed_at": None,
+        "html_url": f"{bodies.WEB}/{job.repository}/actions/runs/{job.run_id}/job/{job.id}",
+        "status": job.status,
+        "conclusion": job.conclusion,
+        "created_at": _time(job.at),
+        # Of a job that waits it is no start: the same as `created_at`.
+        "started_at": _time(job.started or job.at),
+        "completed_at": None if job.ended is None else _time(job.ended),
         "name": job.name,
-        "steps": [],
+        "steps": [_step(job, place, step) for place, step in enumerate(job.steps, start=1)]
+        if job.started
+        else [],
         "check_run_url": f"{api}/check-runs/{job.id}",
         "labels": list(job.labels),
-        "runner_id": None,
-        "runner_name": None,
-        "runner_group_id": None,
-        "runner_group_name": None,
+        "runner_id": job.blank if job.runner_id is None else job.runner_id,
+        "runner_name": job.blank if job.runner_name is None else job.runner_name,
+        "runner_group_id": group[0],
+        "runner_group_name": group[1],
     }
 
 
-def _repository(job: Job) -> dict[str, object]:
-    owner, _, name = job.repository.partition("/")
-    api = f"{_API}/repos/{job.repository}"
+def _step(job: Job, place: int, step: Step) -> dict[str, object]:
+    at = None if step.conclusion is None else _time(job.started or job.at)
+    status = "queued" if step.conclusion is None else "completed"
     return {
-        "id": 1,
-        "node_id": "R_kgDOAAAAAA",
-        "name": name,
-        "full_name": job.repository,
-        "private": True,
-        "owner": _account(owner, "User" if job.organization is None else "Organization"),
-        "html_url": f"https://github.com/{job.repository}",
-        "url": api,
-        "description": None,
-        "fork": False,
-        "license": None,
-        "homepage": None,
-        "language": None,
-        "mirror_url": None,
-        "default_branch": "main",
-        "visibility": "private",
-        "disabled": False,
-        "archived": False,
-        "has_pages": False,
-        **dict.fromkeys(("created_at", "updated_at", "pushed_at"), _time(job.at)),
-        **dict.fromkeys(_REPOSITORY_COUNTS.split(), 0),
-        **_urls(api, _REPOSITORY_URLS),
+        "name": step.name,
+        "status": status,
+        "conclusion": step.conclusion,
+        "number": place,
+        "started_at": at,
+        "completed_at": at,
     }
 
 
-def _account(login: str, kind: str) -> dict[str, object]:
-    api = f"{_API}/users/{login}"
+def installation_event(
+    action: str, installation: Mapping[str, object], repositories: Iterable[str] | None
+) -> dict[str, object]:
+    """`repositories`: those that `created` and `deleted` list."""
+    payload: dict[str, object] = {
+        "action": action,
+        "installation": installation,
+        "sender": installation["account"],
+    }
+    if repositories is not None:
+        payload["repositories"] = bodies.short_repositories(repositories)
+    if action == "created":
+        payload["requester"] = None
+    return payload
+
+
+def repositories_event(
+    action: Literal["added", "removed"], installation: Mapping[str, object], names: Iterable[str]
+) -> dict[str, object]:
+    listed = bodies.short_repositories(names)
     return {
-        "login": login,
-        "id": 1,
-        "node_id": "U_kgDOAAAAAA",
-        "avatar_url": f"https://avatars.githubusercontent.com/{login}",
-        "gravatar_id": "",
-        "url": api,
-        "html_url": f"https://github.com/{login}",
-        "type": kind,
-        "site_admin": False,
-        **_urls(api, _ACCOUNT_URLS),
+        **installation_event(action, installation, None),
+        "repository_selection": installation["repository_selection"],
+        "repositories_added": listed if action == "added" else [],
+        "repositories_removed": listed if action == "removed" else [],
+        "requester": None,
     }
 
 
-def _organization(login: str) -> dict[str, object]:
-    api = f"{_API}/orgs/{login}"
-    return {
-        "login": login,
+def ping(app_id: int = 1) -> dict[str, object]:
+    """What GitHub sends when a webhook is made."""
+    hook = {
+        "type": "App",
         "id": 1,
-        "node_id": "O_kgDOAAAAAA",
-        "url": api,
-        "avatar_url": f"https://avatars.githubusercontent.com/{login}",
-        "description": None,
-        **_urls(api, _ORGANIZATION_URLS),
+        "name": "web",
+        "active": True,
+        "events": ["workflow_job"],
+        "app_id": app_id,
+        "config": {"content_type": "json", "insecure_ssl": "0"},
+        "created_at": bodies.AT,
+        "updated_at": bodies.AT,
+        "deliveries_url": f"{bodies.API}/app/hook/deliveries",
     }
-
-
-def _urls(base: str, names: str) -> dict[str, str]:
-    return {name: f"{base}/{name.removesuffix('_url')}" for name in names.split()}
+    return {"zen": "Keep it logically awesome.", "hook_id": 1, "hook": hook}
 
 
 def _time(at: datetime) -> str:

@@ -3,119 +3,145 @@
 https://docs.github.com/en/rest/actions/self-hosted-runners
 """
 
-import json
-from typing import cast
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from chaser.simulator import jit
+from chaser.simulator.access import refusal
 from chaser.simulator.answers import (
-    bad_credentials,
     error,
+    group_body,
     no_content,
-    no_permission,
     not_found,
     ok,
+    paged,
     runner_body,
 )
-from chaser.simulator.credentials import caller
-from chaser.simulator.world import Installation, Runner, World
+from chaser.simulator.reading import read_object, texts
+from chaser.simulator.workflows import Workflows
+from chaser.simulator.world import Group, Runner, World
 
 _NAME_LENGTH = 64
 _MOST_LABELS = 100
 _LABEL_LENGTH = 256
 
+Act = Callable[[Request], Awaitable[Response]]
+
 
 class RunnersApi:
-    def __init__(self, world: World, far_side: str | None) -> None:
+    def __init__(self, world: World, workflows: Workflows, far_side: str | None) -> None:
         """`far_side` is the simulator's address as its runners see it; none: they cannot reach it."""
         self._world = world
+        self._workflows = workflows
         self._far_side = far_side
 
     def routes(self) -> list[Route]:
+        groups = "/orgs/{owner}/actions/runner-groups"
         return [
-            route
-            for base in ("/repos/{owner}/{repo}/actions/runners", "/orgs/{owner}/actions/runners")
-            for route in (
-                Route(f"{base}/generate-jitconfig", self.generate, methods=["POST"]),
-                Route(base, self.list, methods=["GET"]),
-                Route(f"{base}/{{runner_id:int}}", self.get, methods=["GET"]),
-                Route(f"{base}/{{runner_id:int}}", self.delete, methods=["DELETE"]),
-            )
+            *(
+                route
+                for base in ("/repos/{owner}/{repo}/actions/runners", "/orgs/{owner}/actions/runners")
+                for route in (
+                    Route(f"{base}/generate-jitconfig", self._may(self.generate), methods=["POST"]),
+                    Route(f"{base}/deprecations/{{version}}", self._may(self.deprecation), methods=["GET"]),
+                    Route(base, self._may(self.list), methods=["GET"]),
+                    Route(f"{base}/{{runner_id:int}}", self._may(self.get), methods=["GET"]),
+                    Route(f"{base}/{{runner_id:int}}", self._may(self.delete), methods=["DELETE"]),
+                )
+            ),
+            Route(groups, self._may(self.groups), methods=["GET"]),
+            Route(f"{groups}/{{group_id:int}}", self._may(self.group), methods=["GET"]),
         ]
 
     async def generate(self, request: Request) -> Response:
-        if (refusal := self._refusal(request)) is not None:
-            return refusal
-        read = _jit_request(await request.body())
+        body = await read_object(request)
+        if isinstance(body, str):
+            return error(400, body)
+        read = _jit_request(body)
         if isinstance(read, str):
             return error(422, f"Invalid request.\n\n{read}")
-        name, labels, group = read
-        if group != 1:
-            return error(404, "Not Found")
-        runner = self._world.register(_scope(request), name, labels)
+        name, labels, number = read
+        group = self._groups(request).get(number)
+        if group is None:
+            return not_found()
+        if group.hosted:
+            return error(403, f"Runner group {number} can not be administered by this endpoint")
+        if self._full(_scope(request), number):
+            limit = self._world.group_size
+            return error(422, f"Runner group {number} has reached max limit of {limit} runners")
+        runner = self._world.register(_scope(request), name, labels, number)
         if runner is None:
             return error(409, f"Already exists - A runner with the name *{name}* already exists.")
         blob = jit.encode(runner, "https://github.com", self._far_side)
         return ok({"runner": runner_body(runner), "encoded_jit_config": blob}, 201)
 
     async def list(self, request: Request) -> Response:
-        if (refusal := self._refusal(request)) is not None:
-            return refusal
         name = request.query_params.get("name")
         found = [
-            runner
+            runner_body(runner)
             for runner in self._world.runners.values()
             if runner.scope == _scope(request) and name in {None, runner.name}
         ]
-        shown = found[: _per_page(request)]
-        return ok({"total_count": len(found), "runners": [runner_body(runner) for runner in shown]})
+        return paged(request, "runners", found)
 
     async def get(self, request: Request) -> Response:
-        if (refusal := self._refusal(request)) is not None:
-            return refusal
         runner = self._runner(request)
         return not_found() if runner is None else ok(runner_body(runner))
 
     async def delete(self, request: Request) -> Response:
-        if (refusal := self._refusal(request)) is not None:
-            return refusal
         runner = self._runner(request)
         if runner is None:
             return not_found()
         if runner.busy:
             return error(422, f'Bad request - Runner "{runner.name}" is still running a job"')
-        del self._world.runners[runner.id]
+        self._workflows.remove(runner)
         return no_content()
 
-    def _refusal(self, request: Request) -> Response | None:
-        """GitHub's order: who are you, may you see this, may you do this."""
-        installation = caller(self._world, request.headers.get("authorization", ""))
-        if installation is None:
-            return bad_credentials()
-        if installation.suspended:
-            return error(403, "This installation has been suspended")
-        if not _sees(installation, request):
+    async def deprecation(self, request: Request) -> Response:
+        """https://github.blog/changelog/: when a version of the runner program is no longer served."""
+        version = request.path_params["version"]
+        if (found := self._world.deprecations.get(version)) is None:
             return not_found()
-        needed = "administration" if "repo" in request.path_params else "organization_self_hosted_runners"
-        granted = installation.permissions.get(needed)
-        enough = {"read", "write"} if request.method == "GET" else {"write"}
-        return None if granted in enough else no_permission()
+        runtime, registration = found
+        return ok(
+            {
+                "runner_version": version,
+                "runtime_deprecates_at": runtime,
+                "registration_deprecates_at": registration,
+            }
+        )
+
+    async def groups(self, request: Request) -> Response:
+        owner = request.path_params["owner"]
+        found = [group_body(group, owner) for group in self._groups(request).values()]
+        return paged(request, "runner_groups", found)
+
+    async def group(self, request: Request) -> Response:
+        found = self._groups(request).get(int(request.path_params["group_id"]))
+        return not_found() if found is None else ok(group_body(found, request.path_params["owner"]))
+
+    def _may(self, act: Act) -> Act:
+        async def acting(request: Request) -> Response:
+            needed = "administration" if "repo" in request.path_params else "organization_self_hosted_runners"
+            return refusal(self._world, request, needed) or await act(request)
+
+        return acting
+
+    def _groups(self, request: Request) -> Mapping[int, Group]:
+        if "repo" in request.path_params:
+            return {1: Group(1, "Default")}
+        return self._world.groups_of(request.path_params["owner"])
+
+    def _full(self, scope: str, group: int) -> bool:
+        there = sum((one.scope, one.group) == (scope, group) for one in self._world.runners.values())
+        return there >= self._world.group_size
 
     def _runner(self, request: Request) -> Runner | None:
         runner = self._world.runners.get(int(request.path_params["runner_id"]))
         return runner if runner is not None and runner.scope == _scope(request) else None
-
-
-def _sees(installation: Installation, request: Request) -> bool:
-    owner, repo = request.path_params["owner"], request.path_params.get("repo")
-    return (
-        installation.account.lower() == owner.lower()
-        if repo is None
-        else installation.covers(f"{owner}/{repo}")
-    )
 
 
 def _scope(request: Request) -> str:
@@ -123,37 +149,19 @@ def _scope(request: Request) -> str:
     return f"orgs/{owner}" if repo is None else f"repos/{owner}/{repo}"
 
 
-def _per_page(request: Request) -> int:
-    given = request.query_params.get("per_page", "30")
-    return min(int(given), 100) if given.isdigit() else 30
-
-
-def _jit_request(body: bytes) -> tuple[str, tuple[str, ...], int] | str:
+def _jit_request(given: Mapping[str, object]) -> tuple[str, tuple[str, ...], int] | str:
     """Name, labels and group; or what is wrong."""
-    try:
-        read: object = json.loads(body)
-    except ValueError:
-        return "Problems parsing JSON"
-    if not isinstance(read, dict):
-        return "Body should be a JSON object"
-    given = cast("dict[str, object]", read)
     for key in ("name", "runner_group_id", "labels"):
         if key not in given:
             return f"object is missing required key: {key}"
-    name, group, labels = given["name"], given["runner_group_id"], given["labels"]
+    name, group, labels = given["name"], given["runner_group_id"], texts(given["labels"])
     if not isinstance(name, str) or not 0 < len(name) <= _NAME_LENGTH:
         return f"name must be 1 to {_NAME_LENGTH} characters"
     if not isinstance(group, int) or isinstance(group, bool):
         return "runner_group_id is not an integer"
-    if (texts := _labels(labels)) is None:
-        return f"labels must be 1 to {_MOST_LABELS} strings of at most {_LABEL_LENGTH} characters"
-    return name, texts, group
-
-
-def _labels(given: object) -> tuple[str, ...] | None:
-    """As GitHub keeps them: in lower case."""
-    if not isinstance(given, list):
-        return None
-    labels = cast("list[object]", given)
-    texts = [label.lower() for label in labels if isinstance(label, str) and 0 < len(label) <= _LABEL_LENGTH]
-    return tuple(texts) if 0 < len(texts) == len(labels) <= _MOST_LABELS else None
+    if labels is None or not 0 < len(labels) <= _MOST_LABELS:
+        return f"labels must be 1 to {_MOST_LABELS} strings"
+    if not all(0 < len(label) <= _LABEL_LENGTH for label in labels):
+        return f"a label must be 1 to {_LABEL_LENGTH} characters"
+    # GitHub keeps them in lower case.
+    return name, tuple(label.lower() for label in labels), group

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -10,8 +10,16 @@ from starlette.types import ASGIApp
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
-    """Yields the address. The socket listens before anything waits for it, so the first call needs no retry."""
+async def serving(
+    app: ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ending: Callable[[], None] | None = None,
+) -> AsyncGenerator[str]:
+    """Yields the address. The socket listens before anything waits for it, so the first call needs no retry.
+
+    `ending` is called before the end, to let go of calls that are kept waiting.
+    """
     listening = socket.create_server((host, port))
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", timeout_graceful_shutdown=1)
@@ -20,6 +28,8 @@ async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
     try:
         yield f"http://{host}:{listening.getsockname()[1]}"
     finally:
+        if ending is not None:
+            ending()
         server.should_exit = True
         await task
         listening.close()

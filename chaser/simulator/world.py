@@ -1,11 +1,17 @@
 """What the simulated GitHub knows: one App, its installations, runners, and the jobs that wait. In memory only."""
 
+import asyncio
 import secrets
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from chaser.simulator.bodies import Kind
+from chaser.simulator.faults import Fault, Mishap
+from chaser.simulator.limits import Limits
+from chaser.simulator.payload import Blank, Job
 
 PERMISSIONS: Mapping[str, str] = {"actions": "read", "administration": "write", "metadata": "read"}
 """What an installation may do unless it is made otherwise: as the App of a personal account."""
@@ -38,27 +44,74 @@ class Runner:
     busy: bool = False
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     """What the runner itself shows at its far side."""
+    group: int = 1
+    offer: int | None = None
+    """The job that it has been assigned and has not taken yet."""
+    job: int | None = None
+    """The job that it runs."""
+    bell: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Rung when there is something to tell the runner."""
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    """What happens if nothing is heard from it."""
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingJob:
-    """A workflow job that a delivery has told of."""
+class Group:
+    """A runner group of an organization. https://docs.github.com/en/rest/actions/self-hosted-runner-groups"""
 
     id: int
     name: str
-    labels: frozenset[str]
+    repositories: frozenset[str] | None = None
+    """Those that may use it; none: all."""
+    public: bool = False
+    """Whether public repositories may use it too."""
+    hosted: bool = False
+    """GitHub's own runners: nobody may register one there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An answer that the next call to a path with this ending gets, whatever it asks. `status` 0: none, and late."""
+DEFAULT_GROUP = Group(1, "Default")
 
-    path_ends: str
-    status: int
-    body: Mapping[str, object] = field(default_factory=dict[str, object])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    after_effect: bool = False
-    """Whether the call takes effect, and only its answer is lost."""
+
+@dataclass(slots=True)
+class App:
+    """How the App is described; its id and key are the world's, since they decide who calls."""
+
+    name: str = "Chaser (simulated)"
+    slug: str = "chaser-simulated"
+    owner: str = "octocat"
+    permissions: Mapping[str, str] | None = None
+    """None: what its first installation has."""
+    events: tuple[str, ...] = ("workflow_job",)
+    setup_url: str | None = None
+
+
+@dataclass(slots=True)
+class Hook:
+    """Where the App's deliveries go. https://docs.github.com/en/rest/apps/webhooks"""
+
+    url: str | None = None
+    """None: nowhere, and nothing is sent."""
+    secret: str = field(default="", repr=False)
+    content_type: str = "json"
+    insecure_ssl: str = "0"
+
+
+@dataclass(slots=True)
+class Patience:
+    """In seconds, and by default as long as GitHub waits."""
+
+    answer: float = 10
+    """For a delivery to be answered."""
+    poll: float = 50
+    """How long a runner's question for a message is kept open."""
+    session: float = 60
+    """Until a runner that does not ask any more is offline."""
+    pick_up: float = 60
+    """For a runner to take the job that it was assigned."""
+    lease: float = 600
+    """For a runner to be heard of while it runs a job: after that the job has failed."""
+    cancel: float = 300
+    """For a runner to end a cancelled job."""
 
 
 @dataclass(slots=True)
@@ -66,10 +119,12 @@ class Call:
     """A call to the API, as it came."""
 
     line: str
-    """Method and path."""
+    """Method and path, without the base path of an Enterprise Server."""
     peer: object
     """The caller's end of the connection."""
     body: bytes = b""
+    base: str = ""
+    """`/api/v3` where it was called as an Enterprise Server."""
 
 
 class World:
@@ -77,29 +132,66 @@ class World:
         """`public_key` is the App's, as PEM."""
         self.app_id = app_id
         self.public_key = public_key
+        self.app = App()
+        self.hook = Hook()
+        self.patience = Patience()
+        self.limits = Limits()
+        self.kinds: dict[str, Kind] = {}
+        """Of accounts, by their login in lower case."""
+        self.public: set[str] = set()
+        """Repositories that everyone can see; every other one is private."""
         self.installations: dict[int, Installation] = {}
+        self.groups: dict[str, dict[int, Group]] = {}
+        """Of organizations, by their login in lower case."""
+        self.group_size = 10_000
         self.runners: dict[int, Runner] = {}
-        self.waiting: dict[int, WaitingJob] = {}
+        self.jobs: dict[int, Job] = {}
+        self.newest_first = False
+        """Whether a runner gets the newest of the jobs that fit it, so that jobs and runners surely get swapped."""
+        self.blank: Blank = None
+        self.deprecations: dict[str, tuple[str, str]] = {}
+        """Of the runner program's versions: when they stop to run jobs, and to register."""
         self.faults: deque[Fault] = deque()
+        self.mishaps: deque[Mishap] = deque()
         self.tokens: dict[str, tuple[int, float]] = {}
         """Installation tokens: whose, and until when (Unix time)."""
+        self.narrowed: dict[str, tuple[Mapping[str, str], frozenset[str] | None]] = {}
+        """Of tokens that were asked for less than the installation may: permissions and repositories."""
         self.calls: list[Call] = []
-        """Every call, in order."""
+        """Every call to the API, in order."""
         self._last_runner = 0
 
     def install(self, installation: Installation) -> Installation:
+        """An account nobody has told of is an organization if it grants an organization's permission."""
+        granted = any(name.startswith("organization_") for name in installation.permissions)
+        self.kinds.setdefault(installation.account.lower(), "Organization" if granted else "User")
         self.installations[installation.id] = installation
         return installation
 
     def installation_of(self, repository: str) -> Installation | None:
         return next((one for one in self.installations.values() if one.covers(repository)), None)
 
-    def register(self, scope: str, name: str, labels: tuple[str, ...]) -> Runner | None:
+    def installation_for(self, login: str, kind: Kind) -> Installation | None:
+        found = [one for one in self.installations.values() if one.account.lower() == login.lower()]
+        return found[0] if found and self.kind(login) == kind else None
+
+    def kind(self, login: str) -> Kind:
+        return self.kinds.get(login.lower(), "User")
+
+    def groups_of(self, organization: str) -> dict[int, Group]:
+        return self.groups.setdefault(organization.lower(), {DEFAULT_GROUP.id: DEFAULT_GROUP})
+
+    def group_of(self, runner: Runner) -> Group:
+        """A repository's runners are always in the default one."""
+        level, _, owner = runner.scope.partition("/")
+        return (self.groups_of(owner) if level == "orgs" else {}).get(runner.group, DEFAULT_GROUP)
+
+    def register(self, scope: str, name: str, labels: tuple[str, ...], group: int = 1) -> Runner | None:
         """A new runner; none if the name is taken within the scope."""
         if self.named(scope, name):
             return None
         self._last_runner += 1
-        runner = Runner(self._last_runner, scope, name, labels)
+        runner = Runner(self._last_runner, scope, name, labels, group=group)
         self.runners[runner.id] = runner
         return runner
 
@@ -114,26 +206,22 @@ class World:
         installation_id, until = self.tokens.get(text, (0, 0.0))
         return self.installations.get(installation_id) if time.time() < until else None
 
-    def fault_for(self, path: str) -> Fault | None:
-        for fault in self.faults:
-            if path.endswith(fault.path_ends):
-                self.faults.remove(fault)
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        """Used up by being found."""
+        for place, fault in enumerate(self.faults):
+            if fault.meets(method, path):
+                del self.faults[place]
                 return fault
+        return None
+
+    def mishap_for(self, event: str, action: str | None) -> Mishap | None:
+        """Used up by being found."""
+        for place, mishap in enumerate(self.mishaps):
+            if mishap.meets(event, action):
+                del self.mishaps[place]
+                return mishap
         return None
 
     def count(self, line: str) -> int:
         """How many calls of this method and path there were."""
         return sum(call.line == line for call in self.calls)
-
-    def wait(self, job: WaitingJob) -> None:
-        """Let the job wait for a runner that fits it."""
-        self.waiting[job.id] = job
-
-    def assign(self, runner: Runner) -> WaitingJob | None:
-        """The oldest waiting job whose every label the runner has: any such job, as GitHub does it."""
-        for job in self.waiting.values():
-            if job.labels <= set(runner.labels):
-                del self.waiting[job.id]
-                runner.busy = True
-                return job
-        return None

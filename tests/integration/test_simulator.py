@@ -1,10 +1,12 @@
 """The simulated GitHub, by itself: it refuses what GitHub refuses, and answers in GitHub's words and shapes."""
 
 import asyncio
+import json
 import os
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -18,10 +20,9 @@ from starlette.routing import Route
 
 from chaser.simulator import jit
 from chaser.simulator.app import github
-from chaser.simulator.payload import Job
 from chaser.simulator.serving import serving
 from chaser.simulator.world import Runner, World
-from tests.simulated import APP_ID, ORGANIZATION, PERSONAL, app_keys, new_world, other_keys
+from tests.simulated import APP_ID, ORGANIZATION, PERSONAL, app_keys, new_world, other_keys, until
 
 RUNNERS = "/repos/octocat/example/actions/runners"
 JIT = f"{RUNNERS}/generate-jitconfig"
@@ -80,7 +81,7 @@ async def test_only_the_apps_own_jwt_of_at_most_ten_minutes_is_the_app(
     answer = await http.get("/app", headers=made())
     assert answer.status_code == status
     if status == 200:
-        assert answer.json()["events"] == ["workflow_job"]
+        assert models.Integration.model_validate_json(answer.content).events == ["workflow_job"]
     else:
         models.BasicError.model_validate_json(answer.content)
 
@@ -99,10 +100,59 @@ async def test_an_unknown_installation_is_not_found(http: httpx.AsyncClient) -> 
     assert answer.status_code == 404
 
 
-async def test_a_repository_knows_its_installation(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/repos/octo-org/any/installation", headers=app_jwt())
-    assert answer.json()["id"] == ORGANIZATION
-    assert (await http.get("/repos/strangers/any/installation", headers=app_jwt())).status_code == 404
+@pytest.mark.parametrize(
+    ("path", "installation"),
+    [
+        ("/repos/octo-org/any/installation", ORGANIZATION),
+        ("/repos/octocat/any/installation", PERSONAL),
+        ("/repos/strangers/any/installation", None),
+        ("/orgs/octo-org/installation", ORGANIZATION),
+        ("/orgs/octocat/installation", None),
+        ("/users/octocat/installation", PERSONAL),
+        ("/users/octo-org/installation", None),
+        (f"/app/installations/{PERSONAL}", PERSONAL),
+        ("/app/installations/99", None),
+    ],
+)
+async def test_an_installation_is_found_by_what_it_covers(
+    http: httpx.AsyncClient, path: str, installation: int | None
+) -> None:
+    answer = await http.get(path, headers=app_jwt())
+    if installation is None:
+        assert answer.status_code == 404
+    else:
+        assert models.Installation.model_validate_json(answer.content).id == installation
+    assert (await http.get(path)).status_code == 401
+
+
+async def test_all_installations_are_listed(world: World, http: httpx.AsyncClient) -> None:
+    world.installations[PERSONAL].suspended = True
+    listed = (await http.get("/app/installations", headers=app_jwt())).json()
+    found = [models.Installation.model_validate(one) for one in listed]
+    assert [(one.id, one.suspended_at is None) for one in found] == [(PERSONAL, False), (ORGANIZATION, True)]
+    assert [one["account"]["type"] for one in listed] == ["User", "Organization"]
+
+
+async def test_a_token_may_be_asked_for_less_but_not_for_more(http: httpx.AsyncClient) -> None:
+    path = f"/app/installations/{PERSONAL}/access_tokens"
+    less: dict[str, object] = {"repositories": ["example"], "permissions": {"administration": "read"}}
+    answer = await http.post(path, json=less, headers=app_jwt())
+    assert (answer.json()["permissions"], answer.json()["repository_selection"]) == (
+        {"administration": "read"},
+        "selected",
+    )
+    headers = {"Authorization": f"token {answer.json()['token']}"}
+    assert (await http.get(RUNNERS, headers=headers)).status_code == 200
+    assert (await http.post(JIT, json=GOOD, headers=headers)).status_code == 403
+    assert (await http.get(RUNNERS.replace("example", "other"), headers=headers)).status_code == 404
+    for more, status in (
+        ({"permissions": {"contents": "write"}}, 422),
+        ({"permissions": {"administration": "admin"}}, 422),
+        ({"permissions": "all"}, 422),
+        ({"repositories": [1]}, 422),
+    ):
+        assert (await http.post(path, json=more, headers=app_jwt())).status_code == status
+    assert (await http.post(path, content="{", headers=app_jwt())).status_code == 400
 
 
 async def test_a_jit_configuration_is_what_github_documents(world: World, http: httpx.AsyncClient) -> None:
@@ -181,24 +231,6 @@ async def test_runners_are_listed_read_and_deleted(world: World, http: httpx.Asy
     assert (await http.delete(two, headers=headers)).status_code == 404
 
 
-async def test_the_far_side_gives_a_runner_any_job_that_its_labels_fit(
-    world: World, http: httpx.AsyncClient
-) -> None:
-    """As GitHub does: the job need not be the one that the runner was made for."""
-    runner = world.register("repos/octocat/example", "one", ("chaser", "linux"))
-    assert runner is not None
-    world.wait(Job(("gpu",), id=1).waiting())
-    world.wait(Job(("Chaser",), id=2, name="build").waiting())
-    far, params = f"/_runner/{runner.id}", {"token": runner.token}
-    assert (await http.post(f"{far}/online", params={"token": "wrong"})).status_code == 404
-    assert (await http.post(f"{far}/online", params=params)).status_code == 204
-    assert (await http.post(f"{far}/job", params=params)).json() == {"id": 2, "name": "build"}
-    assert (runner.status, runner.busy) == ("online", True)
-    assert (await http.post(f"{far}/complete", params=params)).status_code == 204
-    assert world.runners == {}
-    assert (await http.post(f"{far}/job", params=params)).status_code == 404
-
-
 def test_a_configuration_names_the_far_side_only_where_there_is_one() -> None:
     runner = Runner(1, "repos/o/r", "one", ("chaser",))
     assert "SimulatorUrl" not in jit.decode(jit.encode(runner, "https://github.com", None))[".runner"]
@@ -207,24 +239,59 @@ def test_a_configuration_names_the_far_side_only_where_there_is_one() -> None:
     assert runner.token not in repr(runner)
 
 
-async def test_the_program_serves_and_keeps_its_key_private(tmp_path: Path) -> None:
-    key = tmp_path / "app.pem"
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "chaser.simulator", "serve", "--port", "0", "--key", str(key)),
+@asynccontextmanager
+async def program(*words: str, **environ: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chaser.simulator", *words),
+        env={**os.environ, **environ},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        assert program.stdout is not None
-        line = (await program.stdout.readline()).decode()
-        url = next(word for word in line.split() if word.startswith("http://"))
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def address(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    return next(word for word in line.split() if word.startswith("http://"))
+
+
+async def test_the_program_serves_and_keeps_its_key_private(tmp_path: Path) -> None:
+    key = tmp_path / "app.pem"
+    async with program("serve", "--port", "0", "--key", str(key)) as process:
+        url = await address(process)
         claims = {"iss": "1", "iat": int(time.time()), "exp": int(time.time()) + 60}
         headers = {"Authorization": f"Bearer {jwt.encode(claims, key.read_text(), algorithm='RS256')}"}
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"{url}/app", headers=headers)).status_code == 200
         assert key.stat().st_mode & 0o777 == 0o600
-    finally:
-        program.terminate()
-        await program.wait()
+
+
+async def test_the_program_starts_runs_whose_jobs_are_told_to_the_webhook(tmp_path: Path) -> None:
+    received: list[dict[str, object]] = []
+
+    async def receive(request: Request) -> Response:
+        received.append(await request.json())
+        return Response(status_code=202)
+
+    words = ("serve", "--port", "0", "--key", str(tmp_path / "app.pem"), "--organization", "octo-org")
+    async with (
+        serving(Starlette(routes=[Route("/hook", receive, methods=["POST"])])) as hook,
+        program(*words, "--hook-url", f"{hook}/hook", CHASER_GITHUB__WEBHOOK_SECRET="secret") as served,
+    ):
+        run = ("run", "--simulator", await address(served), "--repository", "octo-org/example")
+        async with program(*run, "--jobs", "2", "--command", "echo hello") as process:
+            output, _ = await process.communicate()
+        jobs = json.loads(output)["jobs"]
+        await until(lambda: len(received) == 2)
+    told = [models.WebhookWorkflowJobQueued.model_validate(body) for body in received]
+    assert {one.workflow_job.id for one in told} == {job["id"] for job in jobs}
+    assert {one.workflow_job.name for one in told} == {"build (1)", "build (2)"}
+    assert told[0].organization
 
 
 async def test_the_program_sends_one_signed_delivery() -> None:
@@ -237,14 +304,20 @@ async def test_the_program_sends_one_signed_delivery() -> None:
         return Response("stored", 202)
 
     async with serving(Starlette(routes=[Route("/hook", receive, methods=["POST"])])) as url:
-        program = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "chaser.simulator", "deliver", "--url", f"{url}/hook"),
-            *("--label", "chaser", "--label", "linux", "--guid", "again"),
-            env={**os.environ, "CHASER_GITHUB__WEBHOOK_SECRET": "secret"},
-            stdout=asyncio.subprocess.PIPE,
+        words = (
+            "deliver",
+            "--url",
+            f"{url}/hook",
+            "--label",
+            "chaser",
+            "--label",
+            "linux",
+            "--guid",
+            "again",
         )
-        output, _ = await program.communicate()
-    assert (program.returncode, output) == (0, b"202 stored\n")
+        async with program(*words, CHASER_GITHUB__WEBHOOK_SECRET="secret") as process:
+            output, _ = await process.communicate()
+    assert (process.returncode, output) == (0, b"202 stored\n")
     ((guid, signature, body),) = received
     assert (guid, str(signature)[:7]) == ("again", "sha256=")
     told = models.WebhookWorkflowJobQueued.model_validate(body)

@@ -1,0 +1,229 @@
+"""What GitHub has no API for: to be its people and its weather. Only for whoever plays with the simulator.
+
+Each body is one of the simulator's own values as JSON; docs/simulator.md has them all.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from chaser.simulator.answers import installation_body, runner_body
+from chaser.simulator.bodies import Kind
+from chaser.simulator.faults import Fault, Mishap
+from chaser.simulator.installing import Installing
+from chaser.simulator.payload import Blank, Job, job_body
+from chaser.simulator.post import Post, item_body
+from chaser.simulator.workflows import Plan, Workflows
+from chaser.simulator.world import PERMISSIONS, Group, Hook, Installation, Patience, World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a workflow, to be started."""
+
+    repository: str
+    jobs: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstallation:
+    account: str
+    kind: Kind = "User"
+    permissions: dict[str, str] = field(default_factory=lambda: dict(PERMISSIONS))
+    repositories: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exhaustion:
+    """The primary rate limit of an installation (none: of the App itself) is used up, for so long."""
+
+    seconds: float
+    installation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is left out stays as it is."""
+
+    patience: Patience | None = None
+    """Whole: what is left out of it is as at GitHub."""
+    hook: Hook | None = None
+    newest_first: bool | None = None
+    blank: Blank = None
+    public: frozenset[str] | None = None
+    groups: dict[str, tuple[Group, ...]] | None = None
+    group_size: int | None = None
+    deprecations: dict[str, tuple[str, str]] | None = None
+
+
+class ControlApi:
+    def __init__(self, world: World, post: Post, workflows: Workflows, installing: Installing) -> None:
+        self._world = world
+        self._post = post
+        self._workflows = workflows
+        self._installing = installing
+
+    def routes(self) -> list[Route]:
+        run, installation = "/_sim/runs/{run_id:int}", "/_sim/installations/{installation_id:int}"
+        posts: Mapping[str, Callable[[Request], Awaitable[object]]] = {
+            "/_sim/runs": self.start,
+            f"{run}/{{act}}": self.act,
+            "/_sim/installations": self.install,
+            f"{installation}/{{act}}": self.change,
+            "/_sim/faults": self.fault,
+            "/_sim/mishaps": self.mishap,
+            "/_sim/limits": self.exhaust,
+            "/_sim/settings": self.settings,
+            "/_sim/ping": self.ping,
+            "/_sim/release": self.release,
+        }
+        return [
+            *(Route(path, _answering(act), methods=["POST"]) for path, act in posts.items()),
+            Route("/_sim/state", _answering(self.state), methods=["GET"]),
+        ]
+
+    async def start(self, request: Request) -> object:
+        run = await _read(Run, request)
+        return _started(self._workflows.start(run.repository, run.jobs))
+
+    async def act(self, request: Request) -> object:
+        run_id: int = request.path_params["run_id"]
+        match request.path_params["act"]:
+            case "approve":
+                self._workflows.approve(run_id)
+            case "cancel":
+                self._workflows.cancel(run_id)
+            case "force-cancel":
+                self._workflows.cancel(run_id, force=True)
+            case "rerun":
+                return _started(self._workflows.rerun(run_id))
+            case "rerun-failed-jobs":
+                return _started(self._workflows.rerun(run_id, only_failed=True))
+            case _:
+                return None
+        return [job_body(job) for job in self._workflows.latest(run_id)]
+
+    async def install(self, request: Request) -> object:
+        asked = await _read(NewInstallation, request)
+        self._world.kinds[asked.account.lower()] = asked.kind
+        number = max(self._world.installations, default=0) + 1
+        made = Installation(number, asked.account, asked.permissions, asked.repositories)
+        self._installing.install(made)
+        return installation_body(self._world, made)
+
+    async def change(self, request: Request) -> object:
+        found = self._world.installations.get(request.path_params["installation_id"])
+        if found is None:
+            return None
+        match request.path_params["act"]:
+            case "suspend" | "unsuspend" as act:
+                self._installing.suspend(found, suspended=act == "suspend")
+            case "delete":
+                self._installing.delete(found)
+            case "permissions":
+                self._installing.grant(found, await _read(dict[str, str], request))
+            case "repositories":
+                self._installing.choose(found, await _read(frozenset[str], request))
+            case _:
+                return None
+        return installation_body(self._world, found)
+
+    async def fault(self, request: Request) -> object:
+        self._world.faults.append(await _read(Fault, request))
+        return len(self._world.faults)
+
+    async def mishap(self, request: Request) -> object:
+        self._world.mishaps.append(await _read(Mishap, request))
+        return len(self._world.mishaps)
+
+    async def exhaust(self, request: Request) -> object:
+        asked = await _read(Exhaustion, request)
+        self._world.limits.exhaust(asked.installation, asked.seconds)
+        return self._world.limits.of(asked.installation).body()
+
+    async def settings(self, request: Request) -> object:
+        asked, world = await _read(Settings, request), self._world
+        if asked.groups is not None:
+            world.groups = {
+                owner.lower(): {group.id: group for group in groups} for owner, groups in asked.groups.items()
+            }
+        world.patience = asked.patience or world.patience
+        world.hook = asked.hook or world.hook
+        world.newest_first = world.newest_first if asked.newest_first is None else asked.newest_first
+        world.blank = world.blank if asked.blank is None else asked.blank
+        world.public = world.public if asked.public is None else {name.lower() for name in asked.public}
+        world.group_size = asked.group_size or world.group_size
+        world.deprecations = asked.deprecations or world.deprecations
+        return {"hook_url": world.hook.url}
+
+    async def ping(self, request: Request) -> object:
+        self._installing.ping()
+        return {}
+
+    async def release(self, request: Request) -> object:
+        """What mishaps hold back goes out."""
+        self._post.release()
+        return {}
+
+    async def state(self, request: Request) -> object:
+        await self._post.settled()
+        world = self._world
+        return {
+            "jobs": [job_body(job) for job in world.jobs.values()],
+            "runners": [{**runner_body(runner), "scope": runner.scope} for runner in world.runners.values()],
+            "deliveries": [item_body(attempt) for attempt in self._post.attempts],
+            "calls": [f"{call.base}|{call.line}" if call.base else call.line for call in world.calls],
+        }
+
+
+class _Malformed(Exception):
+    """A body that is none of ours."""
+
+
+async def _read(kind: type[T], request: Request) -> T:
+    body, adapter = await request.body(), TypeAdapter(kind)
+    try:
+        read = adapter.validate_json(body)
+    except ValidationError as error:
+        raise _Malformed(str(error)) from error
+    if unknown := _unknown(json.loads(body), json.loads(adapter.dump_json(read))):
+        raise _Malformed(f"no such keys: {', '.join(sorted(unknown))}")
+    return read
+
+
+def _unknown(given: object, read: object) -> set[str]:
+    """Keys that reading has left out, at any depth: a misspelt one must not be taken for a default."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        asked, known = cast("dict[str, object]", given), cast("dict[str, object]", read)
+        found = set(asked) - set(known)
+        return found.union(*(_unknown(asked[key], known[key]) for key in set(asked) & set(known)))
+    if isinstance(given, list) and isinstance(read, list):
+        pairs = zip(cast("list[object]", given), cast("list[object]", read), strict=False)
+        return set[str]().union(*(_unknown(one, other) for one, other in pairs))
+    return set()
+
+
+def _answering(act: Callable[[Request], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
+    async def answering(request: Request) -> Response:
+        try:
+            made = await act(request)
+        except _Malformed as error:
+            return JSONResponse({"message": str(error)}, 422)
+        return JSONResponse({"message": "no such thing"}, 404) if made is None else JSONResponse(made)
+
+    return answering
+
+
+def _started(jobs: list[Job]) -> object:
+    return {
+        "run_id": jobs[0].run_id if jobs else None,
+        "jobs": [{"id": job.id, "name": job.name} for job in jobs],
+    }

@@ -1,0 +1,129 @@
+"""What every call to the API passes: it is noted, may meet a fault, counts against a limit, and may be answered with 304.
+
+https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chaser.simulator.answers import error
+from chaser.simulator.credentials import given_token
+from chaser.simulator.faults import Fault
+from chaser.simulator.limits import Budget
+from chaser.simulator.world import Call, World
+
+ENTERPRISE = "/api/v3"
+"""Where an Enterprise Server has its API: the same one. https://docs.github.com/en/enterprise-server/rest"""
+_ELSEWHERE = ("/_sim/", "/_runner/", "/settings/", "/organizations/", "/apps/")
+"""Not GitHub's API, but ours or its pages: without faults and limits."""
+_FREE = "/rate_limit"
+
+
+@dataclass(slots=True)
+class _Answer:
+    """An answer that is looked at before it goes out."""
+
+    status: int = 0
+    headers: MutableHeaders = field(default_factory=MutableHeaders)
+    body: bytes = b""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = MutableHeaders(raw=list(message["headers"]))
+        else:
+            self.body += message.get("body", b"")
+
+
+class Front:
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app = app
+        self._world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_ELSEWHERE):
+            return await self._app(scope, receive, send)
+        base = ENTERPRISE if scope["path"].startswith(f"{ENTERPRISE}/") else ""
+        path = scope["path"].removeprefix(base)
+        # The routes begin where the base ends, and addresses in answers have it.
+        inner = {**scope, "root_path": base}
+        call = Call(f"{scope['method']} {path}", scope.get("client"), base=base)
+        self._world.calls.append(call)
+        answer = _Answer()
+        fault = self._world.fault_for(scope["method"], path)
+        await self._answer(inner, _noting(call, receive), answer, fault)
+        if fault is not None:
+            await asyncio.sleep(fault.delay)
+            if fault.status == 0:
+                return await _silence(receive)
+        return await _put(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault | None) -> None:
+        """The fault's answer, or the true one."""
+        if fault is None or fault.status is None or fault.after_effect:
+            await self._true(scope, receive, answer)
+        if fault is not None and fault.status:
+            answer.body = b""
+            response = JSONResponse(dict(fault.body), fault.status, dict(fault.headers))
+            await response(scope, receive, answer.send)
+
+    async def _true(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        caller = self._caller(scope)
+        budget = self._world.limits.of(caller)
+        free = scope["path"].endswith(_FREE)
+        if budget.remaining or free:
+            await self._app(scope, receive, answer.send)
+        else:
+            message = f"API rate limit exceeded for installation ID {caller}."
+            await error(403, message)(scope, receive, answer.send)
+        unchanged = _conditional(scope, answer)
+        if not free and not unchanged and budget.remaining:
+            budget.used += 1
+        _sign(answer, budget)
+
+    def _caller(self, scope: Scope) -> object:
+        token = given_token(Headers(scope=scope).get("authorization", ""))
+        owner = self._world.token_owner(token)
+        return None if owner is None else owner.id
+
+
+def _conditional(scope: Scope, answer: _Answer) -> bool:
+    """Give the answer its tag, and leave its body away if the caller has it already: this costs nothing."""
+    if scope["method"] != "GET" or answer.status != 200:
+        return False
+    tag = f'W/"{hashlib.sha256(answer.body).hexdigest()}"'
+    answer.headers["etag"] = tag
+    if Headers(scope=scope).get("if-none-match") != tag:
+        return False
+    answer.status, answer.body = 304, b""
+    for name in ("content-length", "content-type"):
+        del answer.headers[name]
+    return True
+
+
+def _sign(answer: _Answer, budget: Budget) -> None:
+    answer.headers.update({**budget.headers(), "x-github-media-type": "github.v3; format=json"})
+
+
+async def _put(answer: _Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers.raw})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _silence(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _noting(call: Call, receive: Receive) -> Receive:
+    async def noting() -> Message:
+        message = await receive()
+        call.body += message.get("body", b"")
+        return message
+
+    return noting
