@@ -11,17 +11,21 @@ from pathlib import Path
 import pytest
 
 from chaser.simulator import jit
-from chaser.simulator.app import github
-from chaser.simulator.payload import Job
-from chaser.simulator.serving import serving
-from chaser.simulator.world import Runner, World
-from tests.simulated import new_world
+from chaser.simulator.payload import Job, Step
+from chaser.simulator.workflows import Plan
+from chaser.simulator.world import Runner
+from tests.simulated import GitHubSide, simulated_github, until
 
 pytestmark = pytest.mark.docker
 
 BUILD = Path(__file__).parents[2] / "images" / "runner-simulated" / "build"
 IMAGE = "chaser-runner-simulated:latest"
 RUNNER = Runner(7, "repos/octocat/example", "chaser-test-1", ("chaser",))
+VERSION = "2.335.0"
+PATIENT = (
+    Step("a", "trap 'echo interrupted; exit 130' INT; touch begun; while :; do sleep 0.1; done"),
+    Step("b", "echo tidied up", always=True),
+)
 JIT = "ACTIONS_RUNNER_INPUT_JITCONFIG"
 
 
@@ -31,13 +35,18 @@ def built() -> None:
 
 
 async def run(
-    blob: str | None, *, network: str = "none", command: str = "exec /home/runner/run.sh"
+    blob: str | None,
+    *,
+    network: str = "none",
+    command: str = "exec /home/runner/run.sh",
+    name: str | None = None,
 ) -> tuple[int, str]:
     """Exit status and output of a container as `standard` isolation makes it; the configuration is in no argument."""
     process = await asyncio.create_subprocess_exec(
         *("docker", "run", "--rm", "--init", "--network", network, "--label", "chaser.test=run"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "256"),
         *(() if blob is None else ("--env", JIT)),
+        *(() if name is None else ("--name", name)),
         *(IMAGE, "/bin/sh", "-c", command),
         env={**os.environ, JIT: blob or ""},
         stdout=asyncio.subprocess.PIPE,
@@ -46,6 +55,11 @@ async def run(
     output, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode()
+
+
+async def terminate(name: str) -> None:
+    process = await asyncio.create_subprocess_exec("docker", "kill", "--signal", "TERM", name)
+    assert await process.wait() == 0
 
 
 async def test_it_says_what_the_real_one_says_and_ends_well() -> None:
@@ -74,13 +88,12 @@ async def test_it_writes_the_files_that_the_real_one_writes_for_its_user_alone()
     assert json.loads(settings)["AgentName"] == "chaser-test-1"
 
 
-async def test_the_configuration_is_out_of_the_environment_of_what_it_runs() -> None:
-    text = (BUILD.parent / "run.sh").read_text()
-    assert text.index("unset ACTIONS_RUNNER_INPUT_JITCONFIG") < text.index("sh -c")
-    script = "cp /home/runner/run.sh /tmp/run.sh && sed -i 's/echo \"Hello/env; echo \"Hello/' /tmp/run.sh && exec sh /tmp/run.sh"
-    status, output = await run(jit.encode(RUNNER, "https://github.com", None), command=script)
-    assert (status, "RUNNER_NAME=chaser-test-1" in output) == (0, True)
-    assert JIT not in output
+async def test_it_leaves_the_files_that_a_person_looks_at_when_something_is_wrong() -> None:
+    command = "/home/runner/run.sh >/dev/null; cat /home/runner/_diag/Runner_*-utc.log /home/runner/_diag/Worker_*-utc.log"
+    status, output = await run(jit.encode(RUNNER, "https://github.com", None), command=command)
+    assert status == 0
+    assert "INFO] Listening for Jobs" in output
+    assert "INFO] step ended with 0" in output
 
 
 def without(name: str) -> str:
@@ -103,39 +116,128 @@ def without(name: str) -> str:
     ],
     ids=range(8),
 )
-async def test_without_a_whole_configuration_it_fails_and_says_why(blob: str | None, complaint: str) -> None:
+async def test_without_a_whole_configuration_it_says_why_and_ends_with_0_as_the_real_one_does(
+    blob: str | None, complaint: str
+) -> None:
     status, output = await run(blob)
-    assert status == 1
+    assert status == 0
     assert complaint in output
+    assert "exit with terminated error" in output
     assert "Listening" not in output
 
 
 @pytest.fixture
-async def reachable() -> AsyncGenerator[tuple[World, str]]:
-    world = new_world()
-    async with serving(github(world)) as url:
-        yield world, url
+async def reachable() -> AsyncGenerator[GitHubSide]:
+    async with simulated_github() as side:
+        yield side
 
 
-async def test_where_it_can_reach_the_simulator_it_takes_the_job_that_waits(
-    reachable: tuple[World, str],
-) -> None:
-    world, url = reachable
-    runner = world.register("repos/octocat/example", "chaser-test-1", ("chaser",))
+def far(side: GitHubSide, name: str = "chaser-test-1") -> str:
+    """The configuration of a new runner that can reach the simulator."""
+    runner = side.world.register("repos/octocat/example", name, ("chaser",))
     assert runner is not None
-    world.wait(Job(("chaser",), name="build").waiting())
-    status, output = await run(jit.encode(runner, "https://github.com", url), network="host")
+    return jit.encode(runner, "https://github.com", side.url)
+
+
+def start(side: GitHubSide, *steps: Step) -> Job:
+    (job,) = side.github.workflows.start("octocat/example", [Plan(("chaser",), "build", steps)])
+    return job
+
+
+def ended(side: GitHubSide, job: Job) -> tuple[str | None, list[str | None]]:
+    found = side.world.jobs[job.id]
+    return found.conclusion, [step.conclusion for step in found.steps]
+
+
+async def test_where_it_can_reach_the_simulator_it_runs_the_job_that_waits(reachable: GitHubSide) -> None:
+    job = start(
+        reachable,
+        Step("look", 'echo "$RUNNER_NAME in $GITHUB_WORKSPACE"; [[ -n $BASH_VERSION ]]'),
+        Step("environment", "env"),
+    )
+    status, output = await run(far(reachable), network="host")
     assert status == 0, output
     assert "Running job: build" in output
+    assert "chaser-test-1 in /home/runner/_work" in output
     assert "Job build completed with result: Succeeded" in output
-    assert (world.runners, world.waiting) == ({}, {})
-    assert [call.line.rpartition("/")[2] for call in world.calls] == ["online", "job", "complete"]
+    assert (JIT in output, "SimulatorToken" in output) == (False, False)
+    assert ended(reachable, job) == ("success", ["success", "success"])
+    assert reachable.world.runners == {}
 
 
-async def test_a_runner_that_the_simulator_does_not_know_fails(reachable: tuple[World, str]) -> None:
-    _, url = reachable
-    status, output = await run(jit.encode(RUNNER, "https://github.com", url), network="host")
-    assert (status, "knows no such runner" in output) == (1, True)
+async def test_after_a_failed_step_only_those_run_that_always_do(reachable: GitHubSide) -> None:
+    job = start(
+        reachable, Step("a", "false; true"), Step("b", "echo never"), Step("c", "echo always", always=True)
+    )
+    status, output = await run(far(reachable), network="host")
+    assert (status, "never" in output, "always" in output) == (0, False, True), "0, whatever the job's end"
+    assert "completed with result: Failed" in output
+    assert ended(reachable, job) == ("failure", ["failure", "skipped", "success"])
+
+
+async def test_it_waits_until_a_job_comes(reachable: GitHubSide) -> None:
+    running = asyncio.create_task(run(far(reachable), network="host"))
+    await until(lambda: any(one.status == "online" for one in reachable.world.runners.values()))
+    job = start(reachable, Step("a", "true"))
+    assert (await running)[0] == 0
+    assert ended(reachable, job) == ("success", ["success"])
+
+
+async def test_a_cancel_interrupts_the_step_and_the_runner_ends_it_in_order(reachable: GitHubSide) -> None:
+    job = start(reachable, *PATIENT)
+    running = asyncio.create_task(run(far(reachable), network="host"))
+    await until(lambda: reachable.world.jobs[job.id].status == "in_progress")
+    await asyncio.sleep(0.5)
+    reachable.github.workflows.cancel(job.run_id)
+    status, output = await running
+    assert (status, "interrupted" in output, "tidied up" in output) == (0, True, True), output
+    assert "completed with result: Canceled" in output
+    assert ended(reachable, job) == ("cancelled", ["cancelled", "success"])
+
+
+async def test_sigterm_cancels_the_job_as_the_real_one_does(reachable: GitHubSide) -> None:
+    job = start(reachable, *PATIENT)
+    running = asyncio.create_task(run(far(reachable), network="host", name="chaser-test-sigterm"))
+    await until(lambda: reachable.world.jobs[job.id].status == "in_progress")
+    await asyncio.sleep(0.5)
+    await terminate("chaser-test-sigterm")
+    status, output = await running
+    assert (status, "interrupted" in output, "tidied up" in output) == (0, True, True), output
+    assert ended(reachable, job) == ("cancelled", ["cancelled", "success"])
+
+
+async def test_sigterm_while_it_waits_takes_it_offline(reachable: GitHubSide) -> None:
+    running = asyncio.create_task(run(far(reachable), network="host", name="chaser-test-sigterm"))
+    await until(lambda: any(one.status == "online" for one in reachable.world.runners.values()))
+    await terminate("chaser-test-sigterm")
+    status, output = await running
+    assert (status, "Exiting..." in output) == (0, True), output
+    assert [one.status for one in reachable.world.runners.values()] == ["offline"]
+
+
+async def test_a_runner_that_the_simulator_does_not_know_ends_with_0_too(reachable: GitHubSide) -> None:
+    status, output = await run(jit.encode(RUNNER, "https://github.com", reachable.url), network="host")
+    assert (status, "has been deleted from the server" in output) == (0, True)
+
+
+async def test_a_runner_whose_registration_is_deleted_while_it_waits_ends(reachable: GitHubSide) -> None:
+    running = asyncio.create_task(run(far(reachable), network="host"))
+    await until(lambda: any(one.status == "online" for one in reachable.world.runners.values()))
+    (runner,) = reachable.world.runners.values()
+    reachable.github.workflows.remove(runner)
+    status, output = await running
+    assert (status, "has been deleted from the server" in output) == (0, True)
+
+
+async def test_a_version_that_is_no_longer_served_ends_with_7_where_that_is_wanted(
+    reachable: GitHubSide,
+) -> None:
+    reachable.world.deprecations[VERSION] = ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z")
+    status, output = await run(far(reachable, "one"), network="host")
+    assert (status, "is deprecated" in output) == (0, True)
+    wanted = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1 exec /home/runner/run.sh"
+    status, _ = await run(far(reachable, "two"), network="host", command=wanted)
+    assert status == 7
 
 
 def test_building_it_again_changes_nothing() -> None:
