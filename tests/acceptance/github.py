@@ -1,0 +1,108 @@
+"""A simulated GitHub beyond this machine: at a public address, since sandboxes with network reach no other."""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.acceptance.waiting import until
+
+SECRET = "the webhook's"
+PORT = 9400
+
+
+@dataclass(frozen=True, slots=True)
+class GitHub:
+    url: str
+    here: str
+    """This machine's address, as the simulated GitHub sees it."""
+    key: Path
+    http: httpx.Client
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What a service must be told to work with it."""
+        return {
+            "CHASER_HOST": "0.0.0.0",
+            "CHASER_GITHUB__API_URL": self.url,
+            "CHASER_GITHUB__APP_ID": "1",
+            "CHASER_GITHUB__PRIVATE_KEY_FILE": str(self.key),
+            "CHASER_GITHUB__WEBHOOK_SECRET": SECRET,
+            "CHASER_PROFILES__DEFAULT__NETWORK": "internet",
+            "CHASER_PROFILES__DEFAULT__RUNNER_IMAGE": "chaser-runner-simulated:latest",
+        }
+
+    def order(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Something of the control API: docs/simulator.md."""
+        answer = self.http.post(f"/_sim/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def deliver_to(self, port: int) -> None:
+        url = f"http://{self.here}:{port}/webhooks/github"
+        self.order("settings", {"hook": {"url": url, "secret": SECRET}})
+
+    def run(self, repository: str, *jobs: Mapping[str, object]) -> list[int]:
+        """The ids of the run's jobs."""
+        return [job["id"] for job in self.order("runs", {"repository": repository, "jobs": jobs})["jobs"]]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.http.get("/_sim/state").json()
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        return next(job for job in self.state["jobs"] if job["id"] == job_id)
+
+    def ended(self, job_id: int) -> dict[str, Any]:
+        return until(
+            lambda: job if (job := self.job(job_id))["status"] == "completed" else None, f"{job_id} to end"
+        )
+
+
+@contextmanager
+def github_elsewhere(place: Path, *words: str) -> Generator[GitHub]:
+    """`words`: what the simulator's program is told besides."""
+    word, last = secrets.token_hex(3), 2 * secrets.randbelow(100) + 32
+    # 203.0.113.0/24 is TEST-NET-3: nobody's, and not among the ranges that sandboxes may not reach.
+    here, there, namespace = f"203.0.113.{last}", f"203.0.113.{last + 1}", f"chaser-github-{word}"
+    near, far, within = f"chg{word}a", f"chg{word}b", ("ip", "-n", namespace)
+    _run("ip", "netns", "add", namespace)
+    try:
+        _run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", namespace)
+        _run("ip", "address", "add", here, "peer", there, "dev", near)
+        _run(*within, "address", "add", there, "peer", here, "dev", far)
+        _run("ip", "link", "set", near, "up")
+        _run(*within, "link", "set", far, "up")
+        with (
+            _program(namespace, there, place / "app.pem", *words) as url,
+            httpx.Client(base_url=url, trust_env=False, timeout=60) as http,
+        ):
+            yield GitHub(url, here, place / "app.pem", http)
+    finally:
+        # The pair of interfaces goes with the namespace.
+        _run("ip", "netns", "delete", namespace)
+
+
+@contextmanager
+def _program(namespace: str, address: str, key: Path, *words: str) -> Generator[str]:
+    url = f"http://{address}:{PORT}"
+    command = ["ip", "netns", "exec", namespace, sys.executable, "-m", "chaser.simulator", "serve"]
+    options = ["--host", address, "--port", str(PORT), "--key", str(key), "--far-side", url]
+    with subprocess.Popen([*command, *options, *words], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert url in process.stdout.readline()
+            yield url
+        finally:
+            process.terminate()
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
