@@ -10,7 +10,9 @@ import base64
 import hmac
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -19,6 +21,8 @@ from chaser.simulator.payload import Job
 from chaser.simulator.workflows import Workflows
 from chaser.simulator.world import Runner, World
 
+_SETUP = TypeAdapter(list[dict[Literal["group", "detail"], str]])
+"""https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs"""
 _NEVER = "9999-01-01T00:00:00Z"
 _CONCLUSIONS = {"success", "failure", "cancelled", "skipped"}
 
@@ -33,6 +37,7 @@ class FarSide:
         acts = {
             "online": self.online,
             "message": self.message,
+            "log": self.log,
             "step": self.step,
             "complete": self.complete,
             "offline": self.offline,
@@ -54,6 +59,18 @@ class FarSide:
         if told is not None:
             return PlainTextResponse(_lines(told) if before is None else "cancel\n")
         return Response(status_code=204) if runner.id in self._world.runners else _gone()
+
+    async def log(self, request: Request, runner: Runner) -> Response:
+        """What the first step, "Set up job", shows of the runner's file `.setup_info`: groups of lines."""
+        try:
+            groups = _SETUP.validate_json(await request.body())
+        except ValidationError:
+            return Response(status_code=400)
+        if runner.job is not None:
+            self._world.logs[runner.job] = "".join(
+                f"##[group]{each['group']}\n{each['detail']}\n##[endgroup]\n" for each in groups
+            )
+        return Response(status_code=204)
 
     async def step(self, request: Request, runner: Runner) -> Response:
         place, conclusion = request.query_params.get("number", ""), _conclusion(request)

@@ -19,7 +19,7 @@ from chaser.simulator.world import Call, World
 
 ENTERPRISE = "/api/v3"
 """Where an Enterprise Server has its API: the same one. https://docs.github.com/en/enterprise-server/rest"""
-_ELSEWHERE = ("/_sim/", "/_runner/", "/settings/", "/organizations/", "/apps/")
+_ELSEWHERE = ("/_sim/", "/_runner/", "/_logs/", "/settings/", "/organizations/", "/apps/")
 """Not GitHub's API, but ours or its pages: without faults and limits."""
 _FREE = "/rate_limit"
 

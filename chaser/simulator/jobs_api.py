@@ -6,7 +6,7 @@ https://docs.github.com/en/rest/actions/workflow-jobs https://docs.github.com/en
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from chaser.simulator import bodies
@@ -29,6 +29,8 @@ class JobsApi:
         run = f"{actions}/runs/{{run_id:int}}"
         return [
             Route(f"{actions}/jobs/{{job_id:int}}", self._may(self.job), methods=["GET"]),
+            Route(f"{actions}/jobs/{{job_id:int}}/logs", self._may(self.log), methods=["GET"]),
+            Route("/_logs/{job_id:int}", self.text, methods=["GET"]),
             Route(f"{actions}/runs", self._may(self.runs), methods=["GET"]),
             Route(run, self._may(self.run), methods=["GET"]),
             Route(f"{run}/jobs", self._may(self.jobs), methods=["GET"]),
@@ -42,6 +44,17 @@ class JobsApi:
     async def job(self, request: Request) -> Response:
         found = self._world.jobs.get(int(request.path_params["job_id"]))
         return not_found() if found is None or not _here(request, found) else ok(job_body(found))
+
+    async def log(self, request: Request) -> Response:
+        """GitHub sends the caller on, to an address that needs no credentials."""
+        job_id = int(request.path_params["job_id"])
+        found = self._world.jobs.get(job_id)
+        if found is None or not _here(request, found) or job_id not in self._world.logs:
+            return not_found()
+        return RedirectResponse(str(request.base_url.replace(path=f"/_logs/{job_id}")), 302)
+
+    async def text(self, request: Request) -> Response:
+        return PlainTextResponse(self._world.logs.get(int(request.path_params["job_id"]), ""))
 
     async def runs(self, request: Request) -> Response:
         """Newest first. `status` may also name a conclusion."""

@@ -146,6 +146,8 @@ class World:
         self.group_size = 10_000
         self.runners: dict[int, Runner] = {}
         self.jobs: dict[int, Job] = {}
+        self.logs: dict[int, str] = {}
+        """Of jobs: no more than what the runner's set-up says."""
         self.newest_first = False
         """Whether a runner gets the newest of the jobs that fit it, so that jobs and runners surely get swapped."""
         self.blank: Blank = None

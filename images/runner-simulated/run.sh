@@ -179,7 +179,7 @@ work() {
     DIAG=_diag/Worker_$(date -u +%Y%m%d-%H%M%S)-utc.log
     export RUNNER_NAME=$name RUNNER_TEMP=$PWD/_temp GITHUB_WORKSPACE=$PWD/_work GITHUB_ACTIONS=true CI=true
     local result=success line number when title script
-    [[ ! -f .setup_info ]] || note "set up: $(<.setup_info)"
+    [[ ! -f .setup_info || -z $far_side ]] || tell log .told .setup_info
     if [[ -n ${ACTIONS_RUNNER_HOOK_JOB_STARTED:-} ]]; then
         step 'Set up runner' ". '$ACTIONS_RUNNER_HOOK_JOB_STARTED'" || result=failure
     fi
@@ -219,12 +219,12 @@ step() {
 
 report() { [[ -z $far_side ]] || tell "step?number=$1&conclusion=$2" .told || true; }
 
-# Tell the simulator something; its answer in .answer. 2: it cannot be reached, 3: it refuses, 4: it knows no such runner.
+# Tell the simulator something, with the contents of a file if there is one; its answer in .answer, or another file. 2: it cannot be reached, 3: it refuses, 4: it knows no such runner.
 # (busybox's own `wget -T` crashes in Debian's static build.)
 tell() {
     local said
-    said=$(timeout 90 wget -q -O "${2:-.answer}" --header "Authorization: Bearer $token" --post-data '' \
-        "$far_side/$1" 2>&1) && return
+    said=$(timeout 90 wget -q -O "${2:-.answer}" --header "Authorization: Bearer $token" \
+        --post-file "${3:-/dev/null}" "$far_side/$1" 2>&1) && return
     case $said in
         *' 404 '*) return 4 ;;
         *' 403 '*) return 3 ;;

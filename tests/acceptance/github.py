@@ -59,6 +59,10 @@ class GitHub:
     def job(self, job_id: int) -> dict[str, Any]:
         return next(job for job in self.state["jobs"] if job["id"] == job_id)
 
+    def log(self, job_id: int) -> str:
+        """The job's log, as a person sees it at GitHub."""
+        return self.http.get(f"/_logs/{job_id}").text
+
     def ended(self, job_id: int) -> dict[str, Any]:
         return until(
             lambda: job if (job := self.job(job_id))["status"] == "completed" else None, f"{job_id} to end"

@@ -54,6 +54,8 @@ def test_a_job_is_run_on_a_runner_of_its_own_and_github_knows_it(
     job = github.ended(job_id)
     assert (job["conclusion"], [step["conclusion"] for step in job["steps"]]) == ("success", ["success"])
     assert job["runner_name"].startswith("chaser-")
+    assert "##[group]" in github.log(job_id)
+    assert "default" in github.log(job_id), "the profile"
     nothing_is_left(github, service)
     logs = [service.output(each["id"]).decode() for each in service.jobs()]
     assert sum(f"this is {job['runner_name']}" in log for log in logs) == 1

@@ -265,6 +265,21 @@ async def test_the_api_tells_of_jobs_and_runs_as_github_documents(side: Side) ->
     assert (await side.get(f"{ACTIONS}/jobs/{job.id}")).status_code == 403
 
 
+async def test_what_the_runner_says_of_its_set_up_is_in_the_jobs_log(side: Side) -> None:
+    (job,) = side.github.workflows.start(REPOSITORY, [CHASER])
+    runner = side.runner("one")
+    await side.take(runner)
+    url, headers = f"/_runner/{runner.id}/log", {"Authorization": f"Bearer {runner.token}"}
+    said = [{"group": "Chaser", "detail": "profile: default"}]
+    assert (await side.get(f"{ACTIONS}/jobs/{job.id}/logs")).status_code == 404
+    assert (await side.http.post(url, json="nonsense", headers=headers)).status_code == 400
+    assert (await side.http.post(url, json=said, headers=headers)).status_code == 204
+    sent_on = await side.get(f"/api/v3{ACTIONS}/jobs/{job.id}/logs")
+    assert sent_on.status_code == 302
+    log = (await side.http.get(sent_on.headers["location"])).text
+    assert log == "##[group]Chaser\nprofile: default\n##[endgroup]\n"
+
+
 async def test_jobs_of_a_repository_without_the_app_are_told_to_nobody(side: Side) -> None:
     side.github.workflows.start("strangers/example", [CHASER])
     side.github.workflows.start("octo-org/example", [CHASER])
