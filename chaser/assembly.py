@@ -4,6 +4,7 @@ import asyncio
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from chaser import __version__
 from chaser.api.context import Api, Rules, WorkspaceParts
@@ -28,7 +29,9 @@ from chaser.jobs.lease import Lease
 from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
 from chaser.retention import Periods, Retention
+from chaser.runners.decide import Ours
 from chaser.runners.labels import Grammar, architecture
+from chaser.runners.registration import name_prefix
 from chaser.runners.runner import Runner
 from chaser.sandboxes.output import OutputLimits
 from chaser.service import Service
@@ -221,5 +224,10 @@ def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint | None:
         return None
     grammar = Grammar(parts.settings.profiles, github.label_prefix, architecture(platform.machine()))
     return WebhookEndpoint(
-        Signatures(github.webhook_secrets), grammar, parts.store.inbox, parts.clock, awaken=intake.awaken
+        Signatures(github.webhook_secrets),
+        Ours(grammar, name_prefix(parts.store.instance_id)),
+        parts.store.inbox,
+        parts.clock,
+        awaken=intake.awaken,
+        cancelled=partial(intake.cancelled, reason=Reason.CANCELLED_BY_GITHUB),
     )

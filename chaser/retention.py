@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger()
 BATCH = 50
 """What one look at the store names at once."""
 DELIVERIES = 500
-"""Deliveries that one transaction removes."""
+"""Deliveries, or demands, that one transaction removes."""
 GRACE = timedelta(hours=1)
 """Between an upload's end, after which no new job may name it, and its removal: a job that just did is stored by then."""
 STRAY_AGE = timedelta(days=1)
@@ -45,6 +45,7 @@ class Swept:
     deliveries: int
     uploads: int
     strays: int
+    demands: int = 0
 
 
 class RetentionRows(Protocol):
@@ -55,6 +56,8 @@ class RetentionRows(Protocol):
     async def forget_job(self, job_id: JobId) -> None: ...
 
     async def forget_deliveries(self, before: datetime, limit: int) -> int: ...
+
+    async def forget_demands(self, before: datetime, limit: int) -> int: ...
 
     async def expired_uploads(self, before: datetime, limit: int) -> Sequence[UploadId]: ...
 
@@ -87,7 +90,8 @@ class Retention:
         now = self._clock.now()
         swept = Swept(
             jobs=await self._jobs(now - self._periods.jobs),
-            deliveries=await self._deliveries(now - self._periods.deliveries),
+            deliveries=await self._in_steps(self._rows.forget_deliveries, now - self._periods.deliveries),
+            demands=await self._in_steps(self._rows.forget_demands, now - self._periods.jobs),
             uploads=await self._expired(now - GRACE),
             strays=await self._strays(now - STRAY_AGE),
         )
@@ -97,6 +101,7 @@ class Retention:
                 action="retention",
                 jobs=swept.jobs,
                 deliveries=swept.deliveries,
+                demands=swept.demands,
                 uploads=swept.uploads,
                 strays=swept.strays,
             )
@@ -112,9 +117,9 @@ class Retention:
             removed += len(found)
         return removed
 
-    async def _deliveries(self, before: datetime) -> int:
+    async def _in_steps(self, forget: Callable[[datetime, int], Awaitable[int]], before: datetime) -> int:
         removed = 0
-        while some := await self._rows.forget_deliveries(before, DELIVERIES):
+        while some := await forget(before, DELIVERIES):
             removed += some
         return removed
 

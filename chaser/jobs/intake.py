@@ -45,11 +45,15 @@ class Intake:
         """Ask for a job's end. What runs is told at once; none: there is no such job."""
         job = await self._store.request_cancel(job_id, reason, self._clock.now())
         if job is not None:
-            self._stop_running(job_id, reason)
-            self._completion.changed(job_id)
-            # Whoever stood behind it in a line may be ready now.
-            self._wake()
+            self.cancelled(job_id, reason)
         return job
+
+    def cancelled(self, job_id: JobId, reason: Reason) -> None:
+        """Its end was asked for, and that is on disk, whoever wrote it."""
+        self._stop_running(job_id, reason)
+        self._completion.changed(job_id)
+        # Whoever stood behind it in a line may be ready now.
+        self._wake()
 
     def _tell(self, enqueued: Sequence[Enqueued]) -> None:
         """What cannot start yet is no reason to look for what can: of many jobs that are scheduled, each would cost a claim."""

@@ -1,4 +1,4 @@
-"""Deliveries from GitHub, and the jobs that they ask for: one transaction, so that neither exists without the other."""
+"""Deliveries from GitHub, and what they change here: one transaction, so that neither exists without the other."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,13 +7,14 @@ from typing import Protocol
 
 from chaser.ids import JobId
 from chaser.jobs.job import NewJob
+from chaser.runners.event import InstallationEvent, WorkflowJobEvent
 
 
 class Decision(StrEnum):
-    """What was made of a delivery."""
+    """What was made of a delivery, or of a workflow job."""
 
     ACCEPTED = "accepted"
-    """A runner is owed; `Delivery.job_id` names the job."""
+    """For us, and taken in; where a runner is owed, `Delivery.job_id` names the job."""
     REFUSED = "refused"
     """Meant for us, and refused; `Delivery.message` says why and what to do."""
     NOT_OURS = "not_ours"
@@ -36,10 +37,32 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class JobNews:
+    """Of a workflow job that is ours, or that a runner of ours was given."""
+
+    event: WorkflowJobEvent
+    decision: Decision
+    """Of the job itself, whatever this event says of it."""
+    message: str | None
+    new: NewJob | None
+    """The runner that it is owed, if it is accepted and in GitHub's queue; `origin` is that of its first runner."""
+    runner_of: JobId | None
+    """The job of ours whose runner the event names."""
+
+
+News = JobNews | InstallationEvent | None
+"""None: nothing but that a delivery came."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
-    """Stored now. `job_id`: the job that answers it, new or made by an earlier delivery for the same workflow job."""
+    """Stored now. `job_id`: the job that serves the demand, new or made by an earlier delivery."""
 
     job_id: JobId | None
+    planned: bool = False
+    """A job is new in the queue."""
+    cancelled: tuple[JobId, ...] = ()
+    """Jobs that GitHub no longer wants: those that waited have ended, and of the others the end is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +74,6 @@ class Repeated:
 
 
 class Inbox(Protocol):
-    async def record(self, delivery: Delivery, new: NewJob | None) -> Recorded | Repeated:
-        """Store the delivery, and the job (unless its `origin` is known already), in one transaction."""
+    async def record(self, delivery: Delivery, news: News) -> Recorded | Repeated:
+        """Store the delivery and all that follows from its news, in one transaction. Raises `Unavailable`."""
         ...

@@ -1,5 +1,6 @@
 """Registering runners with GitHub: declared here, by the fleet that needs it; `chaser.github.registrar` does it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,3 +73,9 @@ def runner_name(instance: InstanceId, job: JobId, attempt: int) -> str:
     It can be computed again after a crash, so nothing needs storing; the job's id carries 80 random bits.
     """
     return f"{name_prefix(instance)}{job.removeprefix('job_')}-{attempt}"
+
+
+def job_of(prefix: str, name: str | None) -> JobId | None:
+    """The job whose runner has this name; none: `prefix` is `name_prefix`'s, and this runner is not ours."""
+    found = re.fullmatch(rf"{re.escape(prefix)}([0-9a-z]{{1,32}})-[0-9]+", name or "")
+    return None if found is None else JobId(f"job_{found[1]}")

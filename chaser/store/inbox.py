@@ -1,13 +1,13 @@
-"""Deliveries, and the jobs that they ask for, on a database: `chaser.runners.inbox.Inbox`."""
+"""Deliveries, and what follows from them, on a database: `chaser.runners.inbox.Inbox`."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chaser.ids import JobId
-from chaser.jobs.job import NewJob
-from chaser.runners.inbox import Decision, Delivery, Recorded, Repeated
+from chaser.runners.event import InstallationEvent
+from chaser.runners.inbox import Decision, Delivery, JobNews, News, Recorded, Repeated
+from chaser.store.bookings import Bookings
 from chaser.store.database import Database
-from chaser.store.enqueue import enqueue
 from chaser.store.sealing import Sealer
 from chaser.store.tables import deliveries
 
@@ -15,6 +15,7 @@ _INSERT = {
     "sqlite": sqlite.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.guid),
     "postgresql": postgresql.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.guid),
 }
+_NAME = update(deliveries).where(deliveries.c.guid == bindparam("of_guid")).values(job_id=bindparam("of_job"))
 
 
 class Deliveries:
@@ -22,19 +23,32 @@ class Deliveries:
         self._database = database
         self._sealer = sealer
 
-    async def record(self, delivery: Delivery, new: NewJob | None) -> Recorded | Repeated:
-        return await self._database.write(lambda connection: self._record(connection, delivery, new))
+    async def record(self, delivery: Delivery, news: News) -> Recorded | Repeated:
+        # Most of what comes is not for us, and is one statement.
+        write = self._database.write_alone if news is None else self._database.write
+        return await write(lambda connection: self._record(connection, delivery, news))
 
-    def _record(self, connection: Connection, delivery: Delivery, new: NewJob | None) -> Recorded | Repeated:
+    def _record(self, connection: Connection, delivery: Delivery, news: News) -> Recorded | Repeated:
         """The delivery first: its guid is the claim, and a rival with the same one waits here."""
         inserted = connection.execute(_INSERT[connection.dialect.name], _values(delivery)).one_or_none()
         if inserted is None:
             return _repeated(connection, delivery.guid)
-        if new is None:
-            return Recorded(job_id=None)
-        job_id = enqueue(connection, self._sealer, new, self._database.moment(new.created_at)).job.id
-        connection.execute(update(deliveries).where(deliveries.c.guid == delivery.guid).values(job_id=job_id))
-        return Recorded(job_id)
+        at = delivery.received_at
+        books = Bookings(connection, self._sealer, at, self._database.moment(at))
+        match news:
+            case None:
+                return Recorded(None)
+            case InstallationEvent():
+                return books.installation(news)
+            case JobNews():
+                booked = books.job(news)
+                _name(connection, delivery, booked.job_id)
+                return booked
+
+
+def _name(connection: Connection, delivery: Delivery, job_id: JobId | None) -> None:
+    if job_id is not None:
+        connection.execute(_NAME, {"of_guid": delivery.guid, "of_job": job_id})
 
 
 def _repeated(connection: Connection, guid: str) -> Repeated:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Text, cast, delete, exists, select
 
 from chaser.ids import JobId, UploadId, first_id
 from chaser.store.database import Database
-from chaser.store.tables import deliveries, jobs, log_frames, sandboxes, uploads
+from chaser.store.tables import deliveries, demands, jobs, log_frames, sandboxes, uploads
 
 FRAMES = 256
 """Frames of a log that one transaction removes."""
@@ -38,6 +38,10 @@ class RetentionTables:
     async def forget_deliveries(self, before: datetime, limit: int) -> int:
         """Deliveries that came before then, and whose job has ended, if they have one; returns how many are removed."""
         return await self._database.write(lambda connection: _forget_deliveries(connection, before, limit))
+
+    async def forget_demands(self, before: datetime, limit: int) -> int:
+        """Demands of which nothing was heard since then, and whose job has ended, if they have one."""
+        return await self._database.write(lambda connection: _forget_demands(connection, before, limit))
 
     async def expired_uploads(self, before: datetime, limit: int) -> Sequence[UploadId]:
         """Uploads that expired before then, and that no unfinished job names."""
@@ -80,6 +84,17 @@ def _forget_deliveries(connection: Connection, before: datetime, limit: int) -> 
         .limit(limit)
     )
     return connection.execute(delete(deliveries).where(deliveries.c.guid.in_(old))).rowcount
+
+
+def _forget_demands(connection: Connection, before: datetime, limit: int) -> int:
+    waiting = exists().where(jobs.c.id == demands.c.job_id, _UNFINISHED)
+    old = (
+        select(demands.c.workflow_job_id)
+        .where(demands.c.changed_at < before, ~waiting)
+        .order_by(demands.c.changed_at)
+        .limit(limit)
+    )
+    return connection.execute(delete(demands).where(demands.c.workflow_job_id.in_(old))).rowcount
 
 
 def _expired(connection: Connection, before: datetime, limit: int) -> Sequence[UploadId]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from chaser.clock import Clock
 from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
+from chaser.runners.ports import Demands, Installations
 from chaser.store import schema
 from chaser.store.artifacts import ArtifactTable
 from chaser.store.database import Database
+from chaser.store.demands import DemandTable
 from chaser.store.engines import connect
 from chaser.store.inbox import Deliveries
+from chaser.store.installations import InstallationTable
 from chaser.store.instance import get_or_create
 from chaser.store.jobs import Jobs
 from chaser.store.keys import Keys
@@ -34,6 +37,8 @@ class Store:
     logs: Logs
     keys: Keys
     inbox: Deliveries
+    demands: Demands
+    installations: Installations
     uploads: UploadTable
     artifacts: ArtifactTable
     retention: RetentionTables
@@ -78,6 +83,8 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         logs=Logs(database),
         keys=Keys(database),
         inbox=Deliveries(database, sealer),
+        demands=DemandTable(database),
+        installations=InstallationTable(database),
         uploads=UploadTable(database),
         artifacts=ArtifactTable(database),
         retention=RetentionTables(database),

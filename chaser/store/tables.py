@@ -1,4 +1,5 @@
-"""All tables, by name; those of the queue are described in `chaser.store.job_tables`."""
+"""All tables, by name; those of the queue are described in `chaser.store.job_tables`, and those of what GitHub tells in
+`chaser.store.github_tables`."""
 
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from sqlmodel import Field
 
 from chaser.runners.inbox import Decision
 from chaser.store.columns import Document, Ident, Instant, Words
+from chaser.store.github_tables import demands, installations
 from chaser.store.job_tables import jobs, log_frames, sandboxes, transitions, turns, workers
 from chaser.store.table_row import TableRow, among, checks, job_reference, metadata, partial, table_of
 
@@ -14,6 +16,8 @@ __all__ = [
     "api_keys",
     "artifacts",
     "deliveries",
+    "demands",
+    "installations",
     "instance",
     "jobs",
     "log_frames",

@@ -13,11 +13,10 @@ from starlette.routing import Route
 
 from chaser.clock import Clock
 from chaser.errors import Unavailable
-from chaser.ids import new_job_id
-from chaser.runners.decide import Ruling, decide
+from chaser.ids import JobId, new_job_id
+from chaser.runners.decide import Ours, Ruling, decide
 from chaser.runners.event import Event
 from chaser.runners.inbox import Decision, Inbox, Recorded, Repeated
-from chaser.runners.labels import Grammar
 from chaser.webhooks.events import Malformed, Ping, parse
 from chaser.webhooks.headers import Headers, read_headers
 from chaser.webhooks.signature import HEADER, Signatures
@@ -31,19 +30,22 @@ class WebhookEndpoint:
     def __init__(
         self,
         signatures: Signatures,
-        grammar: Grammar,
+        ours: Ours,
         inbox: Inbox,
         clock: Clock,
         *,
         awaken: Callable[[], None],
+        cancelled: Callable[[JobId], None],
         largest: int = LARGEST,
     ) -> None:
-        """`awaken` is called after a runner was newly owed, when that is on disk."""
+        """Both are called when it is on disk: `awaken` after a runner was newly owed, `cancelled` for each job that GitHub
+        no longer wants."""
         self._signatures = signatures
-        self._grammar = grammar
+        self._ours = ours
         self._inbox = inbox
         self._clock = clock
         self._awaken = awaken
+        self._cancelled = cancelled
         self._largest = largest
 
     def route(self) -> Route:
@@ -90,9 +92,9 @@ class WebhookEndpoint:
 
     async def _store(self, headers: Headers, event: Event) -> Response:
         now = self._clock.now()
-        ruling = decide(headers.guid, event, self._grammar, new_job_id(now), now)
+        ruling = decide(headers.guid, event, self._ours, new_job_id(now), now)
         try:
-            stored = await self._inbox.record(ruling.delivery, ruling.new)
+            stored = await self._inbox.record(ruling.delivery, ruling.news)
         except Unavailable as error:
             retry_after = {"Retry-After": "60"}
             return _problem(503, error.reason, f"The delivery is not stored: {error.message}", retry_after)
@@ -100,8 +102,10 @@ class WebhookEndpoint:
 
     def _answer(self, headers: Headers, ruling: Ruling, stored: Recorded | Repeated) -> Response:
         match stored:
-            case Recorded():
-                if ruling.new is not None:
+            case Recorded(planned=planned, cancelled=cancelled):
+                for job_id in cancelled:
+                    self._cancelled(job_id)
+                if planned:
                     self._awaken()
                 return _accepted(headers, ruling.delivery.decision, ruling.delivery.message)
             case Repeated(decision=decision):

@@ -11,13 +11,15 @@ from sqlalchemy.exc import IntegrityError
 
 from chaser.jobs.job import TRANSITIONS, Status
 from chaser.jobs.reason import Reason
+from chaser.runners import demand
 from chaser.store.engines import connect
 from chaser.store.job_tables import transition_check
 from chaser.store.schema import prepare
 from chaser.store.store import Store
-from chaser.store.tables import jobs, metadata, sandboxes, transitions
+from chaser.store.tables import demands, jobs, metadata, sandboxes, transitions
 from chaser.store.transactions import transact
 from tests.rows import START, claimed, enqueued, sandbox_of
+from tests.workflow_jobs import tell, told
 
 STATES_PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 
@@ -189,6 +191,46 @@ def test_the_constraint_spells_out_the_table_of_transitions() -> None:
 
     steps = {(source.value, target.value) for source, targets in TRANSITIONS.items() for target in targets}
     assert set(quoted) == steps | {("none", "queued")}
+
+
+def test_the_page_says_what_a_demand_may_become() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*)\|$", STATES_PAGE.read_text(), re.MULTILINE)
+    written = {
+        state: set(re.findall(r"`(\w+)`", steps)) for state, steps in rows if state in set(demand.State)
+    }
+
+    assert written == {
+        state.value: {target.value for target in targets} for state, targets in demand.TRANSITIONS.items()
+    }
+
+
+ILLEGAL_DEMANDS: dict[str, Mapping[str, object]] = {
+    "an unknown state": {"state": "lost"},
+    "an unknown decision": {"decision": "perhaps"},
+    "a runner that is owed to nobody of ours": {"decision": "not_ours"},
+    "an end with a runner that has none": {"state": "done", "action": "completed"},
+    "an end that was not told": {"state": "done", "runner_name": "x"},
+    "less than no runners": {"runners": -1},
+    "a job that there is not": {"job_id": "job_none"},
+}
+
+
+@pytest.mark.parametrize("change", ILLEGAL_DEMANDS.values(), ids=ILLEGAL_DEMANDS)
+async def test_an_illegal_demand_cannot_be_stored(store: Store, change: Mapping[str, object]) -> None:
+    await tell(store, told())
+
+    with pytest.raises(IntegrityError):
+        await store.database.write(lambda connection: connection.execute(update(demands).values(**change)))
+
+
+async def test_a_job_serves_one_demand(store: Store) -> None:
+    await tell(store, told(job_id=1))
+    taken = await tell(store, told(job_id=2))
+
+    with pytest.raises(IntegrityError):
+        await store.database.write(
+            lambda connection: connection.execute(update(demands).values(job_id=taken.job_id))
+        )
 
 
 def test_the_page_names_every_state_and_reason() -> None:

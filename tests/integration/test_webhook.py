@@ -1,9 +1,11 @@
 """`POST /webhooks/github` on the real store: what is answered, what is stored, who is woken."""
 
 import asyncio
+import hmac
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import httpx
 import pytest
@@ -13,13 +15,14 @@ from starlette.types import Message
 
 from chaser.clock import ManualClock
 from chaser.errors import Unavailable
+from chaser.ids import JobId
 from chaser.jobs.job import Job as StoredJob
-from chaser.jobs.job import NewJob, Status
+from chaser.jobs.job import Status
 from chaser.jobs.ports import JobFilter
 from chaser.jobs.reason import Reason
+from chaser.runners.demand import State
 from chaser.runners.inbox import Delivery as StoredDelivery
-from chaser.runners.inbox import Recorded, Repeated
-from chaser.runners.labels import Grammar
+from chaser.runners.inbox import News, Recorded, Repeated
 from chaser.secret import Secret
 from chaser.simulator.delivery import Delivery, delivery, ping, queued
 from chaser.simulator.payload import Job, workflow_job
@@ -28,7 +31,7 @@ from chaser.store.store import Store
 from chaser.store.tables import deliveries
 from chaser.webhooks.endpoint import PATH, WebhookEndpoint
 from chaser.webhooks.signature import Signatures
-from tests.profiles import named
+from tests.workflow_jobs import OURS, runner_of
 
 SECRET = "it's a secret"
 JOB = Job(("self-hosted", "chaser"), id=77)
@@ -44,6 +47,7 @@ class Side:
     app: Starlette
     client: httpx.AsyncClient
     woken: list[bool] = field(default_factory=list[bool])
+    cancelled: list[JobId] = field(default_factory=list[JobId])
 
     async def send(self, sent: Delivery, secret: str = SECRET, **headers: str) -> httpx.Response:
         given = {**sent.headers(secret), **headers}
@@ -60,18 +64,23 @@ class Side:
 
 @pytest.fixture
 async def side(store: Store, clock: ManualClock) -> AsyncGenerator[Side]:
-    woken: list[bool] = []
+    woken, cancelled = list[bool](), list[JobId]()
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET), Secret("the one before")]),
-        Grammar(named("default", "large")),
+        OURS,
         store.inbox,
         clock,
         awaken=lambda: woken.append(True),
+        cancelled=cancelled.append,
         largest=SMALL,
     )
     app = Starlette(routes=[endpoint.route()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chaser") as client:
-        yield Side(store, app, client, woken)
+        yield Side(store, app, client, woken, cancelled)
+
+
+def part(of: dict[str, object], key: str) -> dict[str, object]:
+    return cast("dict[str, object]", of[key])
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:
@@ -123,13 +132,44 @@ async def test_the_secret_that_is_being_replaced_still_signs(side: Side) -> None
 
 async def test_a_bad_signature_stores_nothing(side: Side) -> None:
     sent = queued(JOB)
-    for signature in ("", "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40, "\xff", "x" * 5000):
+    genuine = sent.headers(SECRET)["X-Hub-Signature-256"]
+    for signature in (
+        *("", "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40, "\xff", "x" * 5000),
+        *(genuine.upper(), "sha256=" + genuine[7:].upper(), genuine[:-1], genuine + "0", genuine[7:]),
+        *(f"{genuine},{genuine}", f" {genuine} x", genuine.replace("sha256", "sha512")),
+    ):
         headers = httpx.Headers(sent.headers(SECRET), encoding="latin-1")
         headers["X-Hub-Signature-256"] = signature
         answer = await side.client.post(PATH, content=sent.body, headers=headers)
         assert error(answer) == (401, "bad_signature")
     assert (await side.jobs(), await side.stored(), side.woken) == ([], 0, [])
     assert (await side.send(sent)).json()["decision"] == "accepted"
+
+
+async def test_the_signature_of_old_is_none(side: Side) -> None:
+    """SHA-1, which GitHub still sends beside the other."""
+    sent = queued(JOB)
+    headers = {name: value for name, value in sent.headers(SECRET).items() if "Signature" not in name}
+    headers["X-Hub-Signature"] = "sha1=" + hmac.new(SECRET.encode(), sent.body, "sha1").hexdigest()
+    answer = await side.client.post(PATH, content=sent.body, headers=headers)
+    assert error(answer) == (401, "bad_signature")
+
+
+async def test_a_genuine_signature_twice_is_none(side: Side) -> None:
+    sent = queued(JOB)
+    headers = [*sent.headers(SECRET).items()]
+    headers += [each for each in headers if each[0] == "X-Hub-Signature-256"]
+    assert error(await side.client.post(PATH, content=sent.body, headers=headers)) == (401, "bad_signature")
+
+
+async def test_a_guid_that_comes_back_with_another_body_has_no_effect(side: Side) -> None:
+    """The id is not signed: so it may only keep something from happening."""
+    first = queued(JOB)
+    await side.send(first)
+    cancel = Delivery("workflow_job", json.dumps(workflow_job("completed", JOB)).encode(), guid=first.guid)
+    assert (await side.send(cancel)).status_code == 202
+    (job,) = await side.jobs()
+    assert (job.status, side.cancelled) == (Status.QUEUED, [])
 
 
 async def test_a_missing_and_a_wrong_secret_and_a_changed_body_are_answered_alike(side: Side) -> None:
@@ -159,13 +199,79 @@ async def test_a_ping_is_answered_and_not_stored(side: Side) -> None:
 
 async def test_other_events_and_actions_are_noted_as_not_ours(side: Side) -> None:
     for sent in (
-        delivery("workflow_job", workflow_job("completed", JOB)),
-        delivery("installation", {"action": "created", "installation": {"id": 5}}),
+        delivery("workflow_job", workflow_job("teleported", JOB)),
+        delivery("push", {"ref": "refs/heads/main"}),
+        delivery("installation_target", {"action": "renamed", "installation": {"id": 5}}),
         queued(replace(JOB, labels=("ubuntu-latest",))),
+        delivery("workflow_job", workflow_job("completed", replace(JOB, labels=("ubuntu-latest",)))),
     ):
         answer = await side.send(sent)
         assert (answer.status_code, answer.json()["decision"]) == (202, "not_ours")
-    assert (await side.jobs(), await side.stored(), side.woken) == ([], 3, [])
+    assert (await side.jobs(), await side.stored(), side.woken) == ([], 5, [])
+
+
+async def test_a_job_that_is_cancelled_before_its_start_gets_no_runner(side: Side) -> None:
+    await side.send(queued(JOB))
+    answer = await side.send(delivery("workflow_job", workflow_job("completed", JOB)))
+    assert (answer.status_code, answer.json()["decision"]) == (202, "accepted")
+    (job,) = await side.jobs()
+    assert (job.status, job.reason) == (Status.CANCELLED, Reason.CANCELLED_BY_GITHUB)
+    assert (side.cancelled, side.woken) == ([job.id], [True])
+
+
+async def test_a_repeated_cancel_tells_nobody_again(side: Side) -> None:
+    await side.send(queued(JOB))
+    cancel = delivery("workflow_job", workflow_job("completed", JOB))
+    await side.send(cancel)
+    await side.send(cancel)
+    assert len(side.cancelled) == 1
+
+
+async def test_a_job_that_is_held_back_is_said_to_be(side: Side) -> None:
+    await side.send(queued(JOB))
+    answer = await side.send(delivery("workflow_job", workflow_job("waiting", JOB)))
+    assert (answer.status_code, answer.json()["decision"]) == (202, "accepted")
+    assert "holds the job back" in answer.json()["message"]
+    assert len(side.cancelled) == 1
+    await side.send(queued(JOB))
+    assert side.woken == [True, True]
+
+
+async def test_who_lost_its_runner_wakes_the_queue(side: Side) -> None:
+    await side.send(queued(replace(JOB, labels=("linux", "chaser"))))
+    (job,) = await side.jobs()
+    payload = workflow_job("in_progress", Job(("linux",), id=78))
+    payload["workflow_job"] = {
+        **part(payload, "workflow_job"),
+        "runner_id": 3,
+        "runner_name": runner_of(job.id),
+    }
+    answer = await side.send(delivery("workflow_job", payload))
+    assert (answer.status_code, answer.json()["decision"]) == (202, "not_ours")
+    assert (len(await side.jobs()), side.woken) == (2, [True, True])
+
+
+async def test_an_installation_is_taken_in(side: Side) -> None:
+    payload = {"action": "created", "installation": {"id": 5, "account": {"login": "octo-org"}}}
+    answer = await side.send(delivery("installation", payload))
+    assert (answer.status_code, answer.json()["decision"]) == (202, "accepted")
+    (known,) = await side.store.installations.list()
+    assert (known.id, known.account) == (5, "octo-org")
+
+
+async def test_an_installation_that_ends_takes_its_jobs_along(side: Side) -> None:
+    await side.send(queued(replace(JOB, installation_id=5)))
+    await side.send(delivery("installation", {"action": "deleted", "installation": {"id": 5}}))
+    (job,) = await side.jobs()
+    assert (job.status, side.cancelled) == (Status.CANCELLED, [job.id])
+
+
+async def test_what_is_refused_can_be_looked_up(side: Side) -> None:
+    await side.send(queued(replace(JOB, labels=("chaser-lagre",))))
+    story = await side.store.demands.story(77)
+    assert story is not None
+    assert story.demand.state is State.REFUSED
+    assert "chaser-large" in (story.demand.message or "")
 
 
 async def test_a_label_that_is_not_understood_is_refused_in_the_answer(side: Side) -> None:
@@ -189,6 +295,10 @@ async def test_a_signed_body_that_is_not_githubs_is_malformed(side: Side) -> Non
         json.dumps(workflow_job("queued", replace(JOB, name="a\x00b"))).encode(),
         json.dumps(workflow_job("queued", replace(JOB, name="\ud800"))).encode(),
         json.dumps(workflow_job("queued", replace(JOB, id=1 << 63))).encode(),
+        json.dumps(workflow_job("queued", replace(JOB, run_id=10**30))).encode(),
+        b'{"action": ' + b"9" * 10_000 + b"}",
+        json.dumps(workflow_job("queued", JOB)).encode("utf-16"),
+        json.dumps({**workflow_job("queued", JOB), "deployment": {"updated_at": 1e300}}).encode(),
     ):
         assert error(await side.send(Delivery("workflow_job", body))) == (400, "malformed_event")
     assert (await side.jobs(), await side.stored()) == ([], 0)
@@ -279,15 +389,16 @@ async def test_only_a_delivery_that_was_not_stored_gets_a_5xx(clock: ManualClock
     """GitHub does not send it again by itself: so a 503 says that it is lost until somebody asks for it."""
 
     class BrokenInbox:
-        async def record(self, delivery: StoredDelivery, new: NewJob | None) -> Recorded | Repeated:
+        async def record(self, delivery: StoredDelivery, news: News) -> Recorded | Repeated:
             raise Unavailable(Reason.STORE_UNAVAILABLE, "The disk is full.")
 
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET)]),
-        Grammar(named("default")),
+        OURS,
         BrokenInbox(),
         clock,
         awaken=lambda: None,
+        cancelled=lambda _: None,
     )
     transport = httpx.ASGITransport(Starlette(routes=[endpoint.route()]))
     sent = queued(JOB)

@@ -18,6 +18,7 @@ from chaser.runners.registration import (
     Owner,
     Registration,
     Removal,
+    job_of,
     name_prefix,
     runner_name,
 )
@@ -249,3 +250,10 @@ def test_a_runners_name_says_whose_it_is_and_fits_githubs_limit() -> None:
         == 3
     )
     assert len(runner_name(InstanceId("x" * 100), first, MAX_ATTEMPTS)) <= 64
+
+
+def test_the_name_of_a_runner_tells_its_job() -> None:
+    prefix, name = name_prefix(INSTANCE), runner_name(INSTANCE, job().id, 12)
+    assert job_of(prefix, name) == job().id
+    assert job_of(prefix, f"{name}\n") is None
+    assert job_of(prefix, None) is None

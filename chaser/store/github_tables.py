@@ -1,0 +1,83 @@
+"""The tables of what GitHub tells: of its workflow jobs, and of where the App is installed."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Text
+from sqlmodel import Field
+
+from chaser.runners.demand import OPEN, OWED, State
+from chaser.runners.inbox import Decision
+from chaser.store.columns import Document, Ident, Instant, Words
+from chaser.store.table_row import TableRow, among, checks, partial, table_of
+
+UNSETTLED = f"installation_id IS NOT NULL AND {among('state', OPEN)}"
+
+
+class DemandsTable(TableRow, table=True):
+    """A workflow job at GitHub that is ours, what GitHub has said of it, and what we owe it."""
+
+    __table_args__ = (
+        *checks(
+            {
+                "state_known": among("state", State),
+                "decision_known": among("decision", Decision),
+                "owed_is_accepted": f"NOT ({among('state', OWED)}) OR decision = 'accepted'",
+                "done_had_runner": "state <> 'done' OR runner_id IS NOT NULL OR runner_name IS NOT NULL",
+                "end_was_told": "state <> 'done' OR action = 'completed'",
+                "runners_not_negative": "runners >= 0",
+            }
+        ),
+        partial("uq_demands_job_id", "job_id", where="job_id IS NOT NULL", unique=True),
+        partial("ix_demands_unsettled", "installation_id", where=UNSETTLED),
+        Index("ix_demands_state", "state", "workflow_job_id"),
+        Index("ix_demands_changed_at", "changed_at"),
+    )
+
+    workflow_job_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    action: str = Field(sa_column=Column(Words, nullable=False))
+    """The furthest that GitHub has told."""
+    status: str | None = Field(sa_column=Column(Words))
+    conclusion: str | None = Field(sa_column=Column(Words))
+    run_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    run_attempt: int = Field(sa_column=Column(Integer, nullable=False))
+    name: str = Field(sa_column=Column(Words, nullable=False))
+    workflow_name: str | None = Field(sa_column=Column(Words))
+    html_url: str | None = Field(sa_column=Column(Words))
+    labels: list[str] = Field(sa_column=Column(Document, nullable=False))
+    repository: str = Field(sa_column=Column(Words, nullable=False))
+    private: bool = Field(sa_column=Column(Boolean, nullable=False))
+    organization: str | None = Field(sa_column=Column(Words))
+    installation_id: int | None = Field(sa_column=Column(BigInteger))
+    created_at: datetime | None = Field(sa_column=Column(Instant))
+    started_at: datetime | None = Field(sa_column=Column(Instant))
+    completed_at: datetime | None = Field(sa_column=Column(Instant))
+    gated_at: datetime | None = Field(sa_column=Column(Instant))
+    """These four by GitHub's clock."""
+    runner_id: int | None = Field(sa_column=Column(BigInteger))
+    runner_name: str | None = Field(sa_column=Column(Words))
+    decision: str = Field(sa_column=Column(Text, nullable=False))
+    message: str | None = Field(sa_column=Column(Words))
+    job_id: str | None = Field(sa_column=Column(Ident, ForeignKey("jobs.id", ondelete="SET NULL")))
+    """The job whose runner has it, or is meant to: of each job there is one."""
+    runners: int = Field(sa_column=Column(Integer, nullable=False))
+    taken_by: int | None = Field(sa_column=Column(BigInteger))
+    seen_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    changed_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+class InstallationsTable(TableRow, table=True):
+    """Where the App is installed, or was."""
+
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    account: str | None = Field(sa_column=Column(Words))
+    account_type: str | None = Field(sa_column=Column(Words))
+    selection: str | None = Field(sa_column=Column(Words))
+    suspended_at: datetime | None = Field(sa_column=Column(Instant))
+    deleted_at: datetime | None = Field(sa_column=Column(Instant))
+    updated_at: datetime | None = Field(sa_column=Column(Instant))
+    changed_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+demands = table_of(DemandsTable)
+installations = table_of(InstallationsTable)
