@@ -31,6 +31,7 @@ from chaser.jobs.reason import Reason
 from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
 from chaser.runners.labels import Grammar, architecture
+from chaser.runners.policy import Policy
 from chaser.runners.registration import name_prefix
 from chaser.runners.runner import Runner
 from chaser.sandboxes.output import OutputLimits
@@ -225,7 +226,7 @@ def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint | None:
     grammar = Grammar(parts.settings.profiles, github.label_prefix, architecture(platform.machine()))
     return WebhookEndpoint(
         Signatures(github.webhook_secrets),
-        Ours(grammar, name_prefix(parts.store.instance_id)),
+        Ours(grammar, Policy(github.public_repositories), name_prefix(parts.store.instance_id)),
         parts.store.inbox,
         parts.clock,
         awaken=intake.awaken,

@@ -9,11 +9,12 @@ from chaser.runners.decide import Ours, decide
 from chaser.runners.event import InstallationEvent, WorkflowJobEvent
 from chaser.runners.inbox import JobNews, Recorded, Repeated
 from chaser.runners.labels import Grammar
+from chaser.runners.policy import Policy
 from chaser.store.store import Store
 from tests.profiles import named
 from tests.rows import START
 
-OURS = Ours(Grammar(named("default", "large")), "chaser-0123456789ab-")
+OURS = Ours(Grammar(named("default", "large")), Policy(), "chaser-0123456789ab-")
 FOREIGN = "another-fleets-runner"
 
 

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from chaser.ids import JobId
 from chaser.jobs.job import NO_SECRETS, NewJob
+from chaser.runners.admission import Owed, admission
 from chaser.runners.demand import origin
 from chaser.runners.event import Event, InstallationEvent, WorkflowJobEvent
 from chaser.runners.inbox import Decision, Delivery, JobNews, News
-from chaser.runners.labels import Accepted, Declined, Grammar, NotOurs, match_labels
+from chaser.runners.labels import Declined, Grammar, NotOurs
+from chaser.runners.policy import Policy, Repository
 from chaser.runners.registration import job_of
 
 KIND = "github.runner"
@@ -36,9 +38,10 @@ _STRANGER = (
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What tells our own from others'."""
+    """What tells our own from others', and whom we serve."""
 
     grammar: Grammar
+    policy: Policy
     names: str
     """What the names of our runners begin with."""
 
@@ -71,7 +74,8 @@ def _of_job(guid: str, event: WorkflowJobEvent, ours: Ours, job_id: JobId, now: 
         # No runner has it yet; GitHub's own example names one all the same.
         event = replace(event, runner_id=None, runner_name=None)
     runner_of = job_of(ours.names, event.runner_name)
-    match match_labels(event.labels, ours.grammar):
+    repository = Repository(event.repository, event.private, event.organization is not None)
+    match admission(event.labels, repository, ours.grammar, ours.policy):
         case NotOurs() if runner_of is None:
             message = f"No label begins with {ours.grammar.prefix!r}."
             return Ruling(_delivery(guid, event, Decision.NOT_OURS, message, now), None)
@@ -79,16 +83,16 @@ def _of_job(guid: str, event: WorkflowJobEvent, ours: Ours, job_id: JobId, now: 
             return _told(guid, event, Decision.NOT_OURS, _STRANGER, runner_of, now)
         case Declined(message):
             return _told(guid, event, Decision.REFUSED, message, runner_of, now)
-        case Accepted() if event.installation_id is None:
+        case Owed() if event.installation_id is None:
             return _told(guid, event, Decision.REFUSED, _NO_INSTALLATION, runner_of, now)
-        case Accepted() as accepted if event.action == "queued":
-            return _owed(guid, event, accepted, job_id, now)
-        case Accepted():
+        case Owed() as owed if event.action == "queued":
+            return _owed(guid, event, owed, job_id, now)
+        case Owed():
             parked = _PARKED if event.action == "waiting" else None
             return _told(guid, event, Decision.ACCEPTED, parked, runner_of, now)
 
 
-def _owed(guid: str, event: WorkflowJobEvent, accepted: Accepted, job_id: JobId, now: datetime) -> Ruling:
+def _owed(guid: str, event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: datetime) -> Ruling:
     new = NewJob(
         id=job_id,
         kind=KIND,
@@ -101,12 +105,12 @@ def _owed(guid: str, event: WorkflowJobEvent, accepted: Accepted, job_id: JobId,
             "workflow_run_id": event.run_id,
             "workflow_name": event.workflow_name,
             "job_name": event.name,
-            "profile": accepted.profile,
+            **owed.input,
         },
         secrets=NO_SECRETS,
         created_at=now,
         queue_until=None,
-        profile=accepted.profile,
+        profile=owed.match.profile,
         max_attempts=MAX_ATTEMPTS,
         origin=origin(event.job_id, 1),
     )

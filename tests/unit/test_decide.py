@@ -25,6 +25,7 @@ EVENT = WorkflowJobEvent(
     repository="octo-org/example",
     organization="octo-org",
     installation_id=5,
+    private=True,
 )
 
 
@@ -55,6 +56,7 @@ def test_a_queued_job_of_ours_is_owed_a_runner() -> None:
         "workflow_name": "CI",
         "job_name": "build",
         "profile": "large",
+        "level": "organization",
     }
 
 
@@ -131,6 +133,24 @@ def test_a_label_that_is_not_understood_is_refused_with_advice() -> None:
     ruling = decide("guid-1", replace(EVENT, labels=("chaser-lagre",)), OURS, JOB, NOW)
     assert (ruling.delivery.decision, owed(ruling)) == (Decision.REFUSED, None)
     assert "chaser-large" in (ruling.delivery.message or "")
+
+
+def test_a_size_in_the_label_goes_along() -> None:
+    new = owed(decide("guid-1", replace(EVENT, labels=("chaser-4cpu-8gb",)), OURS, JOB, NOW))
+    assert new is not None
+    assert (new.input["cpus"], new.input["memory_bytes"]) == (4, 8 << 30)
+
+
+def test_a_personal_repository_has_runners_of_its_own() -> None:
+    new = owed(decide("guid-1", replace(EVENT, organization=None), OURS, JOB, NOW))
+    assert new is not None
+    assert new.input["level"] == "repository"
+
+
+def test_a_public_repository_is_refused_with_the_setting_to_change() -> None:
+    ruling = decide("guid-1", replace(EVENT, private=False), OURS, JOB, NOW)
+    assert (ruling.delivery.decision, owed(ruling)) == (Decision.REFUSED, None)
+    assert "github.public_repositories" in (ruling.delivery.message or "")
 
 
 def test_a_job_without_an_installation_is_refused_with_advice() -> None:
