@@ -111,6 +111,17 @@ def test_a_job_that_is_cancelled_at_github_is_ended_by_its_runner(github: GitHub
     nothing_is_left(github, service)
 
 
+def test_a_job_that_is_cancelled_before_a_runner_has_it_ends_here_too(
+    github: GitHub, service: Service
+) -> None:
+    """In the queue or while its runner starts: whichever it has come to by then."""
+    (job_id,) = github.run(REPOSITORY, PATIENT)
+    github.order(f"runs/{github.job(job_id)['run_id']}/cancel")
+    assert github.ended(job_id)["conclusion"] == "cancelled"
+    nothing_is_left(github, service)
+    assert (service.jobs()[0]["status"], service.jobs()[0]["reason"]) == ("cancelled", "cancelled_by_github")
+
+
 def test_a_job_whose_runner_is_cancelled_here_is_cancelled_at_github(
     github: GitHub, service: Service
 ) -> None:
