@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from chaser.clock import Clock, SystemClock
-from chaser.github.client import AppClient, AppCredentials
+from chaser.github.client import AppClient
+from chaser.runners.app import Credentials
 from chaser.secret import Secret
 from chaser.simulator.app import GitHub, assemble
 from chaser.simulator.credentials import KeyPair, new_key_pair
@@ -38,7 +39,7 @@ def app_client(
     timeout: float = 10,
 ) -> AppClient:
     """A client of the simulated App, or of the one whose key this is."""
-    credentials = AppCredentials(str(app_id), key or Secret(app_keys().private))
+    credentials = Credentials(str(app_id), key or Secret(app_keys().private))
     return AppClient(credentials, clock or SystemClock(), api_url=url, timeout=timeout)
 
 

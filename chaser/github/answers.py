@@ -5,7 +5,7 @@ A test holds them against githubkit's models.
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, SecretStr
 
 
 class _Answer(BaseModel):
@@ -30,6 +30,7 @@ class RunnerAnswer(_Answer):
 
 
 class RunnersAnswer(_Answer):
+    total_count: int
     runners: list[RunnerAnswer]
 
 
@@ -38,7 +39,120 @@ class JitAnswer(_Answer):
     encoded_jit_config: SecretStr = Field(min_length=1)
 
 
+class RunnerGroupAnswer(_Answer):
+    """https://docs.github.com/en/rest/actions/self-hosted-runner-groups"""
+
+    id: int
+    name: str
+    visibility: str
+    """`all`, `selected` or `private`"""
+    default: bool
+
+
+class RunnerGroupsAnswer(_Answer):
+    total_count: int
+    runner_groups: list[RunnerGroupAnswer]
+
+
+class RepositoryAnswer(_Answer):
+    full_name: str
+
+
+class RepositoriesAnswer(_Answer):
+    total_count: int
+    repositories: list[RepositoryAnswer]
+
+
+class ActionsAnswer(_Answer):
+    """https://docs.github.com/en/rest/actions/permissions#get-github-actions-permissions-for-a-repository"""
+
+    enabled: bool
+
+
+class WorkflowJobAnswer(_Answer):
+    """https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run"""
+
+    id: int
+    status: str
+    conclusion: str | None
+    runner_id: int | None = None
+    runner_name: str | None = None
+
+
+class AccountAnswer(_Answer):
+    """A person or an organization; `login` is missing where it is an enterprise."""
+
+    login: str | None = None
+    type: str | None = None
+
+    @property
+    def is_organization(self) -> bool:
+        return self.type == "Organization"
+
+
+class InstallationAnswer(_Answer):
+    """https://docs.github.com/en/rest/apps/apps#get-an-installation-for-the-authenticated-app"""
+
+    id: int
+    account: AccountAnswer | None
+    permissions: Mapping[str, str] = Field(default_factory=dict[str, str])
+    events: list[str] = Field(default_factory=list[str])
+    suspended_at: AwareDatetime | None
+
+
+class InstallationsAnswer(RootModel[list[InstallationAnswer]]):
+    pass
+
+
+class _AnyAppAnswer(_Answer):
+    id: int
+    slug: str | None = None
+    owner: AccountAnswer
+    html_url: str
+
+    @property
+    def short_name(self) -> str:
+        """What the App is called in addresses."""
+        return self.slug or self.html_url.rpartition("/")[2]
+
+
+class AppAnswer(_AnyAppAnswer):
+    """https://docs.github.com/en/rest/apps/apps#get-the-authenticated-app"""
+
+    permissions: Mapping[str, str]
+    events: list[str]
+
+
+class ConversionAnswer(_AnyAppAnswer):
+    """https://docs.github.com/en/rest/apps/apps#create-a-github-app-from-a-manifest"""
+
+    pem: SecretStr = Field(min_length=1)
+    webhook_secret: SecretStr | None
+    """None where the manifest's webhook was not active."""
+
+
+class HookConfigAnswer(_Answer):
+    """https://docs.github.com/en/rest/apps/webhooks#get-a-webhook-configuration-for-an-app"""
+
+    url: str | None = None
+    content_type: str | None = None
+
+
+class HookDeliveryAnswer(_Answer):
+    """https://docs.github.com/en/rest/apps/webhooks#list-deliveries-for-an-app-webhook"""
+
+    id: int
+    event: str
+    status: str
+    status_code: int
+
+
+class HookDeliveriesAnswer(RootModel[list[HookDeliveryAnswer]]):
+    pass
+
+
 class ErrorAnswer(_Answer):
     """https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api"""
 
     message: str
+    documentation_url: str = ""

@@ -9,18 +9,19 @@ from urllib.parse import quote
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaser.errors import Refused
-from chaser.github.client import AppClient, read
+from chaser.github.client import AppClient
 from chaser.github.failures import unanswered
-from chaser.github.registrar import ORGANIZATION_PERMISSION, REPOSITORY_PERMISSION
+from chaser.github.permissions import ORGANIZATION_RUNNERS, REPOSITORY_RUNNERS, Permission, enough, titled
+from chaser.github.wire import read
 from chaser.jobs.reason import Reason
 from chaser.runners.registration import Owner
 from chaser.runners.versions import Schedule
 
-_READING: Final = frozenset({"read", "write", "admin"})
-
+_ORGANIZATION: Final = Permission(ORGANIZATION_RUNNERS, "read")
+_REPOSITORY: Final = Permission(REPOSITORY_RUNNERS, "read")
 _NO_PERMISSION: Final = (
     "The App may look at runners neither of the organization nor of the repository: grant it "
-    f"{ORGANIZATION_PERMISSION!r} (organizations) or {REPOSITORY_PERMISSION!r} (personal accounts), "
+    f"{titled((_ORGANIZATION,))} or {titled((_REPOSITORY,))}, "
     "and have the owner accept the new permission."
 )
 
@@ -60,8 +61,8 @@ class AppSchedules:
     async def _runners(self, owner: Owner) -> str:
         """The path of the runners that the App may read; so a 404 below it speaks of the version."""
         token = await self._client.token(owner.installation_id)
-        if owner.organization is not None and token.permissions.get(ORGANIZATION_PERMISSION) in _READING:
+        if owner.organization is not None and enough(token.permissions, _ORGANIZATION):
             return f"/orgs/{quote(owner.organization, safe='')}/actions/runners"
-        if token.permissions.get(REPOSITORY_PERMISSION) in _READING:
+        if enough(token.permissions, _REPOSITORY):
             return f"/repos/{quote(owner.repository)}/actions/runners"
         raise Refused(Reason.GITHUB_REFUSED, _NO_PERMISSION)

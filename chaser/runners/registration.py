@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chaser.ids import InstanceId, JobId
+from chaser.runners.policy import Level
 from chaser.secret import Secret
 
 _INSTANCE_LENGTH = 12
@@ -19,6 +20,8 @@ class Owner:
     installation_id: int
     repository: str
     organization: str | None
+    level: Level = Level.ORGANIZATION
+    """The widest that is allowed; where there is no organization, or the App may not, it is the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,29 @@ class Registrar(Protocol):
 
     async def find(self, owner: Owner, name: str) -> Registration | None: ...
 
+    async def list(self, owner: Owner, prefix: str) -> Sequence[Registration]:
+        """All runners beside which this owner's would be registered whose names begin so."""
+        ...
+
     async def remove(self, owner: Owner, runner_id: int) -> Removal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowJob:
+    """A workflow job as GitHub has it now. `status` is an open list: `queued`, `in_progress`, `completed`, `waiting`, …"""
+
+    status: str
+    conclusion: str | None
+    runner_id: int | None
+    runner_name: str | None
+
+
+class WorkflowJobs(Protocol):
+    """Raises as `Registrar` does."""
+
+    async def get(self, owner: Owner, workflow_job_id: int) -> WorkflowJob | None:
+        """The job; none if GitHub shows none, because it was deleted or the App may not see it."""
+        ...
 
 
 def name_prefix(instance: InstanceId) -> str:

@@ -10,9 +10,10 @@ from githubkit_schemas.v2026_03_10 import models  # pyright: ignore[reportMissin
 
 from chaser.clock import ManualClock
 from chaser.errors import ConfigError, Refused, Unavailable
-from chaser.github.client import AppClient, AppCredentials
+from chaser.github.client import AppClient
 from chaser.github.registrar import AppRegistrar
 from chaser.jobs.reason import Reason
+from chaser.runners.app import Credentials
 from chaser.runners.registration import Owner, Registrar, Registration, Removal
 from chaser.secret import Secret
 from chaser.simulator import jit
@@ -73,7 +74,10 @@ async def test_an_app_without_either_permission_is_told_which_to_grant(
     side: GitHubSide, registrar: Registrar
 ) -> None:
     side.world.install(Installation(PERSONAL, "octocat", {"metadata": "read"}))
-    with pytest.raises(Refused, match=r"organization_self_hosted_runners.*administration") as caught:
+    side.world.install(Installation(ORGANIZATION, "octo-org", {"metadata": "read"}))
+    with pytest.raises(Refused, match=r"Self-hosted runners.*Administration.*Permissions & events"):
+        await registrar.mint(ORG, "chaser-a-1", ["chaser"])
+    with pytest.raises(Refused, match=r'grant it "Administration \(repository\): read and write"') as caught:
         await registrar.mint(USER, "chaser-a-1", ["chaser"])
     assert caught.value.reason is Reason.GITHUB_REFUSED
     assert side.world.count(MINT) == 0
@@ -251,7 +255,7 @@ async def test_a_busy_runner_is_not_removed_and_an_absent_one_is_fine(
 )
 def test_a_private_key_that_is_none_is_refused_before_anything_starts(pem: str) -> None:
     with pytest.raises(ConfigError, match=r"github\.private_key"):
-        AppClient(AppCredentials("1", Secret(pem)), ManualClock())
+        AppClient(Credentials("1", Secret(pem)), ManualClock())
 
 
 async def test_what_is_sent_is_what_github_documents(side: GitHubSide, registrar: Registrar) -> None:

@@ -12,9 +12,10 @@ from starlette.routing import Route
 
 from chaser.clock import SystemClock
 from chaser.errors import Refused, Unavailable
-from chaser.github.client import AppClient, AppCredentials
+from chaser.github.client import AppClient
 from chaser.github.versions import AppSchedules
 from chaser.jobs.reason import Reason
+from chaser.runners.app import Credentials
 from chaser.runners.registration import Owner
 from chaser.runners.versions import Schedule, Schedules
 from chaser.secret import Secret
@@ -66,7 +67,7 @@ def github() -> GitHub:
 
 @pytest.fixture
 async def schedules(github: GitHub) -> AsyncGenerator[Schedules]:
-    credentials = AppCredentials("1", Secret(app_keys().private))
+    credentials = Credentials("1", Secret(app_keys().private))
     async with serving(github.app()) as url, AppClient(credentials, SystemClock(), api_url=url) as client:
         yield AppSchedules(client)
 
@@ -124,7 +125,7 @@ async def test_an_app_without_either_permission_is_told_which_to_grant(
     github: GitHub, schedules: Schedules
 ) -> None:
     github.permissions = {"actions": "read"}
-    with pytest.raises(Refused, match=r"organization_self_hosted_runners.*administration") as caught:
+    with pytest.raises(Refused, match=r"Self-hosted runners.*Administration") as caught:
         await schedules.find(ORG, "2.335.1")
     assert caught.value.reason is Reason.GITHUB_REFUSED
     assert github.asked == []
