@@ -5,11 +5,11 @@ from functools import partial
 
 from sqlalchemy import Column, Connection, func, select, update
 
-from chaser.store import job_rows, stays
+from chaser.store import apps, job_rows, stays
 from chaser.store.database import Database
 from chaser.store.instance import reseal_canary
 from chaser.store.sealing import ID_SLICE, Sealer
-from chaser.store.tables import jobs, sandboxes
+from chaser.store.tables import github_apps, jobs, sandboxes
 
 _BATCH = 200
 """Rows in one transaction, so that nobody waits long for the writer."""
@@ -21,7 +21,11 @@ async def reseal(database: Database, sealer: Sealer) -> int:
     May be stopped at any time and begun again. The canary comes last: it says that the older key is still needed.
     """
     total = 0
-    for column, place in ((jobs.c.sealed, job_rows.place), (sandboxes.c.terms, stays.place)):
+    for column, place in (
+        (jobs.c.sealed, job_rows.place),
+        (sandboxes.c.terms, stays.place),
+        (github_apps.c.sealed, apps.place),
+    ):
         while done := await database.write(partial(_batch, sealer=sealer, column=column, place=place)):
             total += done
     await database.write(lambda connection: reseal_canary(connection, sealer))

@@ -9,6 +9,7 @@ from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
 from chaser.runners.ports import Demands, Installations
 from chaser.store import schema
+from chaser.store.apps import AppTable
 from chaser.store.artifacts import ArtifactTable
 from chaser.store.database import Database
 from chaser.store.demands import DemandTable
@@ -20,6 +21,7 @@ from chaser.store.jobs import Jobs
 from chaser.store.keys import Keys
 from chaser.store.logs import Logs
 from chaser.store.notices import notices_of
+from chaser.store.passes import PassTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
 from chaser.store.sealing import Sealer, SealingKey
@@ -39,6 +41,8 @@ class Store:
     inbox: Deliveries
     demands: Demands
     installations: Installations
+    apps: AppTable
+    passes: PassTable
     uploads: UploadTable
     artifacts: ArtifactTable
     retention: RetentionTables
@@ -85,6 +89,8 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         inbox=Deliveries(database, sealer),
         demands=DemandTable(database),
         installations=InstallationTable(database),
+        apps=AppTable(database, sealer),
+        passes=PassTable(database),
         uploads=UploadTable(database),
         artifacts=ArtifactTable(database),
         retention=RetentionTables(database),

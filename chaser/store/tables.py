@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from sqlmodel import Field
 
 from chaser.runners.inbox import Decision
+from chaser.runners.passes import Purpose
 from chaser.store.columns import Document, Ident, Instant, Words
 from chaser.store.github_tables import demands, installations
 from chaser.store.job_tables import jobs, log_frames, sandboxes, transitions, turns, workers
@@ -18,11 +19,13 @@ __all__ = [
     "deliveries",
     "demands",
     "installations",
+    "github_apps",
     "instance",
     "jobs",
     "log_frames",
     "metadata",
     "sandboxes",
+    "setup_passes",
     "snapshots",
     "transitions",
     "turns",
@@ -157,6 +160,37 @@ class ArtifactsTable(TableRow, table=True):
     file: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class GithubAppsTable(TableRow, table=True):
+    """The App that the setup page has made: one at a time."""
+
+    __table_args__ = checks({"single": "slot = 1"})
+
+    slot: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    id: str = Field(sa_column=Column(Ident, nullable=False))
+    slug: str = Field(sa_column=Column(Words, nullable=False))
+    owner: str = Field(sa_column=Column(Words, nullable=False))
+    page: str = Field(sa_column=Column(Words, nullable=False))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """Its private key and the secrets of its webhook."""
+    created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+class SetupPassesTable(TableRow, table=True):
+    """A pass of the setup page, by the SHA-256 of its word."""
+
+    __table_args__ = checks(
+        {
+            "purpose_known": among("purpose", Purpose),
+            "state_is_bound": "(purpose = 'state') = (bound_to IS NOT NULL)",
+        }
+    )
+
+    digest: str = Field(sa_column=Column(Ident, primary_key=True))
+    purpose: str = Field(sa_column=Column(Text, nullable=False))
+    expires_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    bound_to: str | None = Field(sa_column=Column(Ident))
+
+
 instance = table_of(InstanceTable)
 api_keys = table_of(ApiKeysTable)
 deliveries = table_of(DeliveriesTable)
@@ -164,3 +198,5 @@ workspaces = table_of(WorkspacesTable)
 snapshots = table_of(SnapshotsTable)
 uploads = table_of(UploadsTable)
 artifacts = table_of(ArtifactsTable)
+github_apps = table_of(GithubAppsTable)
+setup_passes = table_of(SetupPassesTable)
