@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from chaser import __version__, doctor, keys, log
+from chaser import __version__, connecting, doctor, keys, log
 from chaser.api.context import Api
 from chaser.api.middleware import RequestIdentity
 from chaser.api.problems import exception_handlers
@@ -22,14 +22,16 @@ from chaser.config import Settings
 from chaser.findings import Finding
 from chaser.grounds import Parts
 from chaser.ids import KeyId, new_id
-from chaser.runners.registration import Registrar
+from chaser.runners.app import App
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.sandboxes.engines.pulls import Pulls
 from chaser.seat import Seat, take_seat
 from chaser.service import GRACE, Server, run
+from chaser.setup.endpoint import SetupEndpoint
 from chaser.store.key_file import keys_from_file, keys_from_text
 from chaser.store.store import Store, open_store
 from chaser.webhooks.endpoint import WebhookEndpoint
+from chaser.webhooks.signature import ChangingSignatures
 
 _log = structlog.stdlib.get_logger("chaser")
 
@@ -47,12 +49,26 @@ def serve(settings: Settings) -> int:
 @asynccontextmanager
 async def open_keys(settings: Settings) -> AsyncGenerator[keys.KeyStore]:
     """The keys of the local store, for a program that needs no key of its own."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = _open_store(settings)
-    try:
+    async with _opened(settings) as store:
         yield store.keys
-    finally:
-        await store.close()
+
+
+async def setup_link(settings: Settings) -> str:
+    """A link that opens the setup page of the service, once and for an hour."""
+    async with _opened(settings) as store:
+        return await connecting.new_link(settings, store)
+
+
+async def inspect_github(settings: Settings) -> Sequence[Finding]:
+    """Every check of the way to GitHub, each with its mend."""
+    async with _opened(settings) as store:
+        return await connecting.inspect(settings, store)
+
+
+async def turn_webhook_secret(settings: Settings) -> App:
+    """Give the App's webhook a new secret, while the service runs on. Raises `Refused` and `Unavailable`."""
+    async with _opened(settings) as store:
+        return await connecting.turn_secret(settings, store)
 
 
 async def inspect_installation(settings: Settings) -> Sequence[Finding]:
@@ -63,6 +79,16 @@ async def inspect_installation(settings: Settings) -> Sequence[Finding]:
 async def images_present(settings: Settings, references: Sequence[str]) -> frozenset[str]:
     """Which of these images the engine has."""
     return await doctor.images_present(settings, references)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncGenerator[Store]:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = _open_store(settings)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _open_store(settings: Settings) -> Store:
@@ -77,15 +103,18 @@ def _open_store(settings: Settings) -> Store:
 async def _serve(settings: Settings, store: Store, seat: Seat) -> int:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
-        registrar = await _registrar(settings, stack)
+        signatures = ChangingSignatures()
+        access = connecting.make_access(settings, store, signatures.trust)
+        stack.push_async_callback(access.close)
+        await access.refresh()
         engine = DockerEngine(settings.docker_host, store.instance_id)
         stack.push_async_callback(engine.close)
         pulls = Pulls(engine.host)
         stack.push_async_callback(pulls.close)
-        service, api, webhook = assemble(Parts(settings, store, engine, pulls, registrar, seat.id))
+        service, api, webhook = assemble(Parts(settings, store, engine, pulls, access, signatures, seat.id))
         await _first_key(settings, store)
         config = uvicorn.Config(
-            application(api, webhook),
+            application(api, webhook, connecting.make_setup(settings, store, access)),
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -107,11 +136,11 @@ def _keep_what_is_loaded() -> None:
     gc.freeze()
 
 
-def application(api: Api, webhook: WebhookEndpoint | None) -> Starlette:
+def application(api: Api, webhook: WebhookEndpoint, setup: SetupEndpoint | None = None) -> Starlette:
     """The routes of a wired service."""
-    paths: list[BaseRoute] = list(routes(api))
-    if webhook is not None:
-        paths.append(webhook.route())
+    paths: list[BaseRoute] = [*routes(api), webhook.route()]
+    if setup is not None:
+        paths.extend(setup.routes())
     service = Starlette(
         routes=paths,
         middleware=[Middleware(RequestIdentity, clock=api.clock)],
@@ -121,19 +150,6 @@ def application(api: Api, webhook: WebhookEndpoint | None) -> Starlette:
         False  # a path with one more slash is another path: 404, and no redirect of a POST
     )
     return service
-
-
-async def _registrar(settings: Settings, stack: AsyncExitStack) -> Registrar | None:
-    """The way to GitHub, if there are credentials. Its library is large, and loaded only then."""
-    github = settings.github
-    if github.app_id is None or github.private_key is None:
-        return None
-    from chaser.github.client import AppClient, AppCredentials  # noqa: PLC0415
-    from chaser.github.registrar import AppRegistrar  # noqa: PLC0415
-
-    credentials = AppCredentials(github.app_id, github.private_key)
-    client = await stack.enter_async_context(AppClient(credentials, SystemClock(), api_url=github.api_url))
-    return AppRegistrar(client)
 
 
 async def _first_key(settings: Settings, store: Store) -> None:

@@ -38,9 +38,8 @@ from chaser.sandboxes.output import OutputLimits
 from chaser.service import Service
 from chaser.store.store import Store
 from chaser.webhooks.endpoint import WebhookEndpoint
-from chaser.webhooks.signature import Signatures
 
-Assembled = tuple[Service, Api, WebhookEndpoint | None]
+Assembled = tuple[Service, Api, WebhookEndpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ def assemble(parts: Parts) -> Assembled:
             "notices": Hearing(parts.store.notices, queue.dispatcher, queue.completion).listen,
             "retention": _retention(parts).watch,
             "sizes": grounds.sizes.run,
+            "app": parts.access.watch,
             "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,
         },
     )
@@ -118,7 +118,13 @@ def _queue(parts: Parts, grounds: Grounds) -> Queue:
 
 
 def _kinds(parts: Parts, grounds: Grounds, deletions: Deletions) -> Mapping[str, AnyKind]:
-    runner = Runner(parts.settings.profiles, parts.store.instance_id, parts.registrar, parts.clock)
+    runner = Runner(
+        parts.settings.profiles,
+        parts.store.instance_id,
+        parts.access.registrar,
+        parts.clock,
+        parts.settings.public_url,
+    )
     on_workspaces = workspace_kinds(
         parts.store.workspaces, grounds.files, grounds.snapshots, deletions, parts.clock
     )
@@ -218,14 +224,12 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue) -> Api:
     )
 
 
-def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint | None:
+def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint:
     """A webhook secret alone is a valid setting: then deliveries are stored, and what they ask for waits."""
     github = parts.settings.github
-    if not github.webhook_secrets:
-        return None
     grammar = Grammar(parts.settings.profiles, github.label_prefix, architecture(platform.machine()))
     return WebhookEndpoint(
-        Signatures(github.webhook_secrets),
+        parts.signatures,
         Ours(grammar, Policy(github.public_repositories), name_prefix(parts.store.instance_id)),
         parts.store.inbox,
         parts.clock,

@@ -52,6 +52,10 @@ _ENGINES = ("unix://", "tcp://")
 _GITHUBS_LABELS = ("self-hosted", "linux", "x64", "arm64")
 
 
+def _is_address(url: str) -> bool:
+    return re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?", url) is not None
+
+
 def _begins(*prefixes: str) -> object:
     return whole_text(lambda text: text.startswith(prefixes), f"must begin with {' or '.join(prefixes)}")
 
@@ -209,6 +213,8 @@ class GitHub(Table):
     ] = "chaser"
     public_repositories: RepositoryPatterns = ()
     """public ones that may have runners; private ones need no leave"""
+    runner_group: Annotated[str, Field(min_length=1)] | None = None
+    """the organizations' runner group to register runners in; none: their default one"""
 
     @property
     def webhook_secrets(self) -> tuple[Secret, ...]:
@@ -229,6 +235,10 @@ class Settings(BaseSettings):
     data_dir: UserPath
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Port = 8080
+    public_url: Annotated[
+        str | None, whole_text(_is_address, "must be a URL such as https://chaser.example.com")
+    ] = None
+    """where others, GitHub among them, find the service; without a slash at its end"""
     database_url: Annotated[SecretText, AfterValidator(_database)] | None = None
     docker_host: Annotated[str | None, _begins(*_ENGINES)] = None
     trusted_proxies: Strings = ()

@@ -56,11 +56,7 @@ async def _of_engine(settings: Settings, engine: DockerEngine) -> Sequence[Findi
         info = await engine.info()
         images = [await _image(settings, engine), await _runner_image(settings, engine)]
     except Unavailable as error:
-        mend = (
-            "Start it (systemctl start docker), give this user access to its socket (group docker), "
-            "or set CHASER_DOCKER_HOST to where it listens."
-        )
-        return [failed("docker", f"The engine at {engine.host} does not answer: {error.message}", mend)]
+        return [_no_engine(engine, error)]
     space = [host.disk("engine disk", Path(info.root_dir), settings)] if info.local else []
     return [
         _version(info, engine.host),
@@ -70,6 +66,14 @@ async def _of_engine(settings: Settings, engine: DockerEngine) -> Sequence[Findi
         *space,
         *images,
     ]
+
+
+def _no_engine(engine: DockerEngine, error: Unavailable) -> Finding:
+    mend = (
+        "Start it (systemctl start docker), give this user access to its socket (group docker), "
+        "or set CHASER_DOCKER_HOST to where it listens."
+    )
+    return failed("docker", f"The engine at {engine.host} does not answer: {error.message}", mend)
 
 
 def _version(info: EngineInfo, where: str) -> Finding:
@@ -122,11 +126,26 @@ async def _image(settings: Settings, engine: DockerEngine) -> Finding:
 
 async def _runner_image(settings: Settings, engine: DockerEngine) -> Finding:
     reference = settings.profiles[DEFAULT].runner_image
+    if not settings.github.webhook_secrets and await engine.image(reference) is None:
+        return ok("runner image", "not needed: GitHub is not configured")
+    return await _image_of_runners(reference, engine)
+
+
+async def inspect_for_runners(settings: Settings) -> Sequence[Finding]:
+    """What runners need on this machine."""
+    images = sorted({profile.runner_image for profile in settings.profiles.values()})
+    async with _engine(settings) as engine:
+        try:
+            info = await engine.info()
+            return [_version(info, engine.host), *[await _image_of_runners(each, engine) for each in images]]
+        except Unavailable as error:
+            return [_no_engine(engine, error)]
+
+
+async def _image_of_runners(reference: str, engine: DockerEngine) -> Finding:
     image = await engine.image(reference)
     if image is not None:
         return _runner_in(image, reference)
-    if not settings.github.webhook_secrets:
-        return ok("runner image", "not needed: GitHub is not configured")
     mend = f"Fetch it now with: docker pull {reference}"
     return warning("runner image", f"{reference} is not present; the first runner will pull it", mend)
 

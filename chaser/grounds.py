@@ -6,7 +6,7 @@ from chaser.clock import Clock, SystemClock
 from chaser.config import Settings
 from chaser.ids import WorkerId, new_id
 from chaser.profiles import DEFAULT
-from chaser.runners.registration import Registrar
+from chaser.runners.access import Access
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.courier import Courier
 from chaser.sandboxes.deadlines import Deadlines
@@ -31,6 +31,7 @@ from chaser.sandboxes.volumes import Volumes
 from chaser.sandboxes.workspace_files import FileLimits, WorkspaceFiles
 from chaser.space import FreeSpace
 from chaser.store.store import Store
+from chaser.webhooks.signature import ChangingSignatures
 
 LOOK_AT_DISKS = 5.0
 """Seconds between two looks at how much a sandbox, or a workspace, holds."""
@@ -44,7 +45,8 @@ class Parts:
     store: Store
     engine: DockerEngine
     pulls: Pulls
-    registrar: Registrar | None
+    access: Access
+    signatures: ChangingSignatures
     seat: str
     clock: Clock = field(default_factory=SystemClock)
 

@@ -3,7 +3,7 @@
 GitHub may give our runner another job that its labels fit; so what is owed, and booked here, is the runner.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from chaser.jobs.kind import Admitted, Bounds, Output, SandboxKind
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import integer, optional_integer, optional_number, optional_text, text, texts
 from chaser.runners.decide import KIND
+from chaser.runners.policy import Level
 from chaser.runners.registration import Owner, Registrar, runner_name
 from chaser.runners.setup_info import SetupInfo, writing
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
@@ -38,12 +39,12 @@ https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.
 _CANCELLED = frozenset({Reason.CANCELLED_BY_USER, Reason.CANCELLED_BY_GITHUB, Reason.CLIENT_GONE})
 _NO_REGISTRAR = (
     "GitHub asks for a runner, and there are no credentials to register one with: "
-    "set github.app_id and github.private_key."
+    "run `chaser github setup`, or set github.app_id and github.private_key."
 )
 
 
 RETRY_WITHOUT_CREDENTIALS = 60.0
-"""Seconds. Credentials come with a restart of the service, which looks at the queue at once."""
+"""Seconds."""
 
 
 class RunnerInput(BaseModel):
@@ -60,10 +61,12 @@ class RunnerInput(BaseModel):
     cpus: float | None = None
     """What its label says of the size; none: as the profile says."""
     memory_bytes: int | None = None
+    level: Level = Level.ORGANIZATION
+    """The widest at which its runner may be registered."""
 
 
 class Runner(SandboxKind[RunnerInput]):
-    """Without a registrar its jobs wait, with `no_app_credentials`."""
+    """While there is no registrar its jobs wait, with `no_app_credentials`."""
 
     name = KIND
     description = "Runs one GitHub Actions runner; made by the service when GitHub asks for one."
@@ -76,11 +79,14 @@ class Runner(SandboxKind[RunnerInput]):
         self,
         profiles: Mapping[str, Profile],
         instance: InstanceId,
-        registrar: Registrar | None,
+        registrar: Callable[[], Registrar | None],
         clock: Clock,
         public_url: str | None = None,
     ) -> None:
-        """`public_url` is where people find the service; none: it does not know."""
+        """`registrar` is asked each time: credentials can come while the service runs.
+
+        `public_url` is where people find the service; none: it does not know.
+        """
         self._profiles = profiles
         self._instance = instance
         self._registrar = registrar
@@ -91,7 +97,7 @@ class Runner(SandboxKind[RunnerInput]):
         return Admitted(asked.model_dump(mode="json"), profile=asked.profile)
 
     def spec(self, job: Job) -> SandboxSpec:
-        if self._registrar is None:
+        if self._registrar() is None:
             raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR, retry_after=RETRY_WITHOUT_CREDENTIALS)
         profile = self._profile(job)
         return SandboxSpec(
@@ -105,11 +111,12 @@ class Runner(SandboxKind[RunnerInput]):
         )
 
     async def launch(self, job: Job, image: Image) -> Launch:
-        if self._registrar is None:
+        registrar = self._registrar()
+        if registrar is None:
             raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR)
         profile = self._profile(job)
         labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
-        minted = await self._registrar.mint(_owner(job), self._runner_name(job), labels)
+        minted = await registrar.mint(_owner(job), self._runner_name(job), labels)
         secret = {JIT_VARIABLE: minted.jit_config.reveal()}
         command = writing(self._setup_info(job, profile, image)) + RUN
         step = Step(command, env=secret, replaces_shell=True, grace=GRACE)
@@ -128,12 +135,13 @@ class Runner(SandboxKind[RunnerInput]):
 
     async def settle(self, job: Job) -> None:
         """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""
-        if self._registrar is None:
+        registrar = self._registrar()
+        if registrar is None:
             return
         try:
-            left = await self._registrar.find(_owner(job), self._runner_name(job))
+            left = await registrar.find(_owner(job), self._runner_name(job))
             if left is not None:
-                await self._registrar.remove(_owner(job), left.runner_id)
+                await registrar.remove(_owner(job), left.runner_id)
         except Refused as error:
             # The App was removed, say. How the job ended is decided already, and this does not change it.
             raise Unavailable(error.reason, error.message) from error
@@ -191,4 +199,5 @@ def _owner(job: Job) -> Owner:
         installation_id=integer(job.input, "installation_id"),
         repository=text(job.input, "repository"),
         organization=optional_text(job.input, "organization"),
+        level=Level(optional_text(job.input, "level") or Level.ORGANIZATION),
     )

@@ -19,7 +19,7 @@ from chaser.runners.event import Event
 from chaser.runners.inbox import Decision, Inbox, Recorded, Repeated
 from chaser.webhooks.events import Malformed, Ping, parse
 from chaser.webhooks.headers import Headers, read_headers
-from chaser.webhooks.signature import HEADER, Signatures
+from chaser.webhooks.signature import HEADER, ChangingSignatures, Signatures
 
 PATH: Final = "/webhooks/github"
 LARGEST: Final = 25 << 20
@@ -29,7 +29,7 @@ LARGEST: Final = 25 << 20
 class WebhookEndpoint:
     def __init__(
         self,
-        signatures: Signatures,
+        signatures: Signatures | ChangingSignatures,
         ours: Ours,
         inbox: Inbox,
         clock: Clock,

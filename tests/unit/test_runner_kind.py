@@ -13,6 +13,7 @@ from chaser.jobs.job import NO_SECRETS, Job, Status
 from chaser.jobs.kind import Admitted, AnyKind
 from chaser.jobs.reason import Reason
 from chaser.runners.decide import MAX_ATTEMPTS
+from chaser.runners.policy import Level
 from chaser.runners.registration import (
     Minted,
     Owner,
@@ -63,6 +64,9 @@ class Registry:
     async def find(self, owner: Owner, name: str) -> Registration | None:
         return self.runners.get(name)
 
+    async def list(self, owner: Owner, prefix: str) -> Sequence[Registration]:
+        return [each for each in self.runners.values() if each.name.startswith(prefix)]
+
     async def remove(self, owner: Owner, runner_id: int) -> Removal:
         for name, runner in self.runners.items():
             if runner.runner_id == runner_id:
@@ -99,7 +103,11 @@ def job(
 
 def runner(registry: Registry | None, clock: ManualClock | None = None) -> Runner:
     return Runner(
-        {"large": LARGE}, INSTANCE, registry, clock or ManualClock(START), "https://chaser.example.com"
+        {"large": LARGE},
+        INSTANCE,
+        lambda: registry,
+        clock or ManualClock(START),
+        "https://chaser.example.com",
     )
 
 
@@ -131,6 +139,18 @@ def test_a_labels_sizes_go_before_the_profiles_limits_and_stay_within_its_maxima
     plain = job()
     spec = runner(Registry()).spec(replace(plain, input={**plain.input, **said}))
     assert spec.limits == replace(LARGE.limits, cpus=cpus, memory_bytes=memory)
+
+
+@pytest.mark.parametrize(
+    ("said", "level"),
+    [({}, Level.ORGANIZATION), ({"level": "repository"}, Level.REPOSITORY)],
+)
+async def test_its_runner_is_registered_no_wider_than_was_decided(
+    said: dict[str, object], level: Level
+) -> None:
+    registry, plain = Registry(), job()
+    await runner(registry).launch(replace(plain, input={**plain.input, **said}), IMAGE)
+    assert registry.owners == {replace(OWNER, level=level)}
 
 
 def test_a_profile_that_is_gone_refuses_the_job() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chaser.errors import ConfigError
 from chaser.secret import Secret
-from chaser.webhooks.signature import Signatures
+from chaser.webhooks.signature import ChangingSignatures, Signatures
 
 SECRET = Secret("It's a Secret to Everybody")
 BODY = b"Hello, World!"
@@ -60,3 +60,14 @@ def test_a_signature_is_for_its_body_alone(body: bytes) -> None:
 
 def test_the_secret_shows_in_no_repr() -> None:
     assert SECRET.reveal() not in repr(SECRET) + repr(Signatures([SECRET]))
+
+
+def test_secrets_may_come_and_go() -> None:
+    changing = ChangingSignatures()
+    assert not changing.genuine(BODY, [SIGNED])
+    changing.trust([Secret("another"), SECRET])
+    assert changing.genuine(BODY, [SIGNED])
+    changing.trust([Secret("another")])
+    assert not changing.genuine(BODY, [SIGNED])
+    changing.trust(())
+    assert not changing.genuine(BODY, [SIGNED])
