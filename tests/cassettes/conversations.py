@@ -34,7 +34,7 @@ async def mint_without_labels(client: AppClient, owner: Owner) -> object:
 
 
 async def mint_where_nothing_is_installed(client: AppClient, owner: Owner) -> object:
-    nowhere = Owner(2_000_000_000, owner.repository, None)
+    nowhere = Owner(2_000_000_000, f"none-{owner.repository}", None)
     return await _told(AppRegistrar(client).mint(nowhere, NAME, ["chaser"]))
 
 

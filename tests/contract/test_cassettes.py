@@ -39,9 +39,9 @@ EXPECTED = {
     "repository": exactly(SERVED),
     "organization": exactly(SERVED),
     "no-labels": failed(Refused, "422"),
-    "not-installed": failed(Refused, "404"),
+    "not-installed": failed(Refused, "not installed"),
     "busy": exactly(Removal.BUSY),
-    "suspended": failed(Refused, "403"),
+    "suspended": failed(Unavailable, "suspended"),
     "rate-limit": failed(Unavailable, "60 s"),
     "outage": failed(Unavailable, "502"),
 }
