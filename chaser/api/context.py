@@ -10,7 +10,7 @@ from chaser.api.audience import Audience
 from chaser.api.queue_length import QueueLength
 from chaser.api.schemas.jobs import Because
 from chaser.clock import Clock
-from chaser.ids import WorkspaceId
+from chaser.ids import InstanceId, WorkspaceId
 from chaser.jobs.completion import Completion
 from chaser.jobs.deletion import Deletions
 from chaser.jobs.intake import Intake
@@ -18,6 +18,7 @@ from chaser.jobs.kind import AnyKind, Bounds
 from chaser.jobs.logs import LogStore
 from chaser.jobs.ports import JobStore
 from chaser.keys import ApiKey, KeyStore
+from chaser.runners.ports import Demands, Installations
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.snapshots import Snapshots
 from chaser.sandboxes.spec import Profile
@@ -82,12 +83,22 @@ class WorkspaceParts:
     """Of a workspace whose maker does not say."""
 
 
+@dataclass(frozen=True, slots=True)
+class GitHubParts:
+    """What the routes under /v1/github stand on."""
+
+    demands: Demands
+    installations: Installations
+    instance: InstanceId
+    """It is in the names of all our runners."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The API's settings. The defaults are those that are shipped; docs/api.md names them."""
 
     rate: str = "600/minute"
-    """For each key, as the `limits` package writes it."""
+    """For each key: a number of calls, and `second`, `minute`, `hour` or `day`."""
     max_queued: int = 10_000
     """Jobs that may wait at once, over all keys; beyond it: `too_busy`."""
     default_timeout: timedelta = timedelta(minutes=10)
@@ -138,6 +149,7 @@ class Api:
     """By name: `chaser.jobs.kinds.table`."""
     workspaces: Workspaces
     workspace_parts: WorkspaceParts
+    github: GitHubParts
     clock: Clock
     version: str
     rules: Rules = field(default_factory=Rules)

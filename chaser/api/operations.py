@@ -3,6 +3,7 @@
 from chaser.api import exec as run
 from chaser.api import health, keys
 from chaser.api.file_operations import ARTIFACTS, UPLOADS
+from chaser.api.github_operations import GITHUB
 from chaser.api.job_operations import JOBS
 from chaser.api.operation import JSON, Answer, Header, Keyed, Operation, Public, answered
 from chaser.api.schemas.exec import ExecAnswer
@@ -114,4 +115,4 @@ HEALTH = (
     ),
 )
 
-OPERATIONS = (EXEC, *JOBS, *UPLOADS, *ARTIFACTS, *WORKSPACES, *FILES, *SNAPSHOTS, *KEYS, *HEALTH)
+OPERATIONS = (EXEC, *JOBS, *UPLOADS, *ARTIFACTS, *WORKSPACES, *FILES, *SNAPSHOTS, *GITHUB, *KEYS, *HEALTH)

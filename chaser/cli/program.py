@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from chaser import __version__
-from chaser.cli import demo, doctor, exec, github, jobs, keys, serve, workspaces
+from chaser.cli import demo, doctor, exec, github, github_jobs, jobs, keys, runners, serve, workspaces
 
 # rich's help pages cost half a second of imports
 program = typer.Typer(
@@ -15,7 +15,10 @@ program.command("serve")(serve.serve)
 program.command("exec")(exec.exec_)
 program.add_typer(jobs.commands, name="jobs")
 program.add_typer(workspaces.commands, name="workspaces")
+program.add_typer(runners.commands, name="runners")
 program.add_typer(keys.commands, name="keys")
+github.commands.command("jobs")(github_jobs.jobs)
+github.commands.command("why")(github_jobs.why)
 program.add_typer(github.commands, name="github")
 program.command("doctor")(doctor.doctor)
 program.command("demo")(demo.demo)

@@ -1,0 +1,182 @@
+"""/v1/github and /v1/runners: what GitHub asked for, what became of it, and why something waits."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from starlette.responses import Response
+
+from chaser.api.body import read_query
+from chaser.api.call import Call, shown
+from chaser.api.schemas.github import (
+    DeliveryAnswer,
+    GitHubJobAnswer,
+    GitHubJobPage,
+    GitHubJobQuery,
+    GitHubJobStory,
+    InstallationAnswer,
+    InstallationList,
+    Moments,
+    WhyAnswer,
+)
+from chaser.api.schemas.jobs import Because, Waiting
+from chaser.api.waiting import waiting
+from chaser.clock import rfc3339
+from chaser.errors import Rejected
+from chaser.jobs.job import Job, Status
+from chaser.jobs.ports import Event
+from chaser.runners.demand import Demand
+from chaser.runners.inbox import Delivery
+from chaser.runners.ports import DemandFilter, Story
+from chaser.runners.why import Circumstances, why
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+_NO_JOB = (
+    "No delivery has told of such a workflow job; GET /v1/github/jobs lists those that are known. "
+    "If GitHub shows it as queued, look at the App's recent deliveries."
+)
+
+
+async def index(call: Call) -> Response:
+    query = read_query(call.request, GitHubJobQuery)
+    found = await call.api.github.demands.list(
+        # one more than shown tells whether there is a next page
+        DemandFilter(query.state, query.repository, before=query.cursor, limit=query.limit + 1)
+    )
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    data = [GitHubJobAnswer.model_validate(_fields(demand)) for demand in page]
+    return shown(GitHubJobPage(data=data, next_cursor=page[-1].id if more else None))
+
+
+async def read(call: Call) -> Response:
+    story = await _story(call)
+    job, sentence = await _why(call, story)
+    history = await call.api.jobs.events(job.id) if job else ()
+    return shown(
+        GitHubJobStory.model_validate(
+            {
+                **_fields(story.demand),
+                "why": sentence,
+                "deliveries": [_delivery(delivery) for delivery in story.deliveries],
+                "timeline": _timeline(story, job, history),
+            }
+        )
+    )
+
+
+async def explain(call: Call) -> Response:
+    story = await _story(call)
+    _, sentence = await _why(call, story)
+    return shown(WhyAnswer(workflow_job_id=story.demand.id, state=story.demand.state, why=sentence))
+
+
+async def installations(call: Call) -> Response:
+    known = await call.api.github.installations.list()
+    return shown(
+        InstallationList(
+            data=[
+                InstallationAnswer(
+                    id=each.id,
+                    account=each.account,
+                    account_type=each.account_type,
+                    repository_selection=each.selection,
+                    suspended_at=each.suspended_at,
+                    deleted_at=each.deleted_at,
+                    changed_at=each.changed_at,
+                )
+                for each in known
+            ]
+        )
+    )
+
+
+async def _story(call: Call) -> Story:
+    named = call.request.path_params["id"]
+    number = int(named) if _NUMBER.fullmatch(named) and int(named) < 1 << 63 else None
+    story = None if number is None else await call.api.github.demands.story(number)
+    if story is None:
+        raise Rejected(404, "workflow_job_not_found", _NO_JOB)
+    return story
+
+
+async def _why(call: Call, story: Story) -> tuple[Job | None, str]:
+    job = await call.api.jobs.get(story.demand.job_id) if story.demand.job_id else None
+    waits = await waiting(call.api, job, position=True) if job else None
+    known = Circumstances(job, _clause(waits), _delivered(story))
+    return job, why(story.demand, known)
+
+
+def _clause(waits: Waiting | None) -> str | None:
+    if waits is None:
+        return None
+    match waits.because:
+        case Because.CAPACITY if waits.position:
+            return f"for a slot, behind {waits.position} others"
+        case Because.CAPACITY:
+            return "for a slot: as many run as may, of its profile or in all"
+        case Because.BACKOFF | Because.ENGINE_UNAVAILABLE if waits.until is not None:
+            return f"for its next try, at {rfc3339(waits.until)}"
+        case Because.DISK:
+            return "for room on the disk"
+        case because:
+            return f"({because.value})"
+
+
+def _delivered(story: Story) -> datetime | None:
+    return min((delivery.received_at for delivery in story.deliveries), default=None)
+
+
+def _timeline(story: Story, job: Job | None, history: Sequence[Event]) -> Moments:
+    said = story.demand.said
+    started = [event.at for event in history if event.to_status is Status.STARTING]
+    return Moments(
+        created=said.created_at,
+        delivered=_delivered(story),
+        planned=job.created_at if job else None,
+        started=started[-1] if started else None,
+        handed_over=job.handed_over_at if job else None,
+        # until a runner has it, GitHub gives the time of its making here
+        running=said.started_at if said.runner_name else None,
+        completed=said.completed_at,
+        gone=job.finished_at if job else None,
+    )
+
+
+def _delivery(delivery: Delivery) -> DeliveryAnswer:
+    return DeliveryAnswer(
+        delivery=delivery.guid,
+        event=delivery.event,
+        action=delivery.action,
+        received_at=delivery.received_at,
+        decision=delivery.decision,
+        message=delivery.message,
+    )
+
+
+def _fields(demand: Demand) -> dict[str, object]:
+    said = demand.said
+    return {
+        "workflow_job_id": demand.id,
+        "state": demand.state,
+        "repository": said.repository,
+        "name": said.name,
+        "workflow_name": said.workflow_name,
+        "run_id": said.run_id,
+        "run_attempt": said.run_attempt,
+        "labels": list(said.labels),
+        "url": said.html_url,
+        "installation_id": said.installation_id,
+        "decision": demand.decision,
+        "message": demand.message,
+        "conclusion": said.conclusion,
+        "job_id": demand.job_id,
+        "runners": demand.runners,
+        "runner_name": said.runner_name,
+        "taken_by": demand.taken_by,
+        "created_at": said.created_at,
+        "started_at": said.started_at if said.runner_name else None,
+        "completed_at": said.completed_at,
+        "seen_at": demand.seen_at,
+        "changed_at": demand.changed_at,
+    }

@@ -1,0 +1,89 @@
+"""Why a workflow job waits, or was refused, and what can be done: sentences for whoever asks. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chaser.jobs.job import Job, Status
+from chaser.runners.demand import Demand, State
+
+LATE = timedelta(seconds=30)
+"""What GitHub usually needs to deliver an event is a few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known besides the demand itself."""
+
+    job: Job | None
+    """The queue's job whose runner serves it, or is meant to."""
+    waits_for: str | None
+    """What that job waits for, as a clause: `for a slot, behind 3 others`; none where it does not wait."""
+    delivered_at: datetime | None
+    """When the first delivery that told of it came; none where that is forgotten."""
+
+
+def why(demand: Demand, known: Circumstances) -> str:
+    """One or more sentences."""
+    return " ".join(part for part in (_state(demand, known), _taken(demand), _late(demand, known)) if part)
+
+
+def _state(demand: Demand, known: Circumstances) -> str:
+    said = demand.said
+    match demand.state:
+        case State.REFUSED:
+            return demand.message or "It was refused."
+        case State.WAITING:
+            where = f" at {said.html_url}" if said.html_url else ""
+            return f"GitHub holds it back until its environment's rules are fulfilled; approve it{where}."
+        case State.PLANNED | State.STARTING:
+            return _runner_to_come(known)
+        case State.ONLINE:
+            return "Its runner listens; GitHub has to give it the job."
+        case State.RUNNING:
+            return f"It is running{_on(demand)}."
+        case State.DONE:
+            return f"It has ended{_on(demand)}, with the conclusion {said.conclusion or 'that GitHub did not tell'}."
+        case State.CANCELLED:
+            return (
+                demand.message
+                or "It has ended without a runner: GitHub, or whoever cancelled it, ended it first."
+            )
+
+
+def _runner_to_come(known: Circumstances) -> str:
+    job = known.job
+    if job is None:
+        return "A runner for it is about to be planned."
+    if job.status is Status.QUEUED:
+        waits = (
+            f"Its runner waits {known.waits_for}."
+            if known.waits_for
+            else "Its runner is about to be started."
+        )
+        # A try that failed says what went wrong; it is made again.
+        return f"{waits} The last try failed: {job.message}" if job.attempt and job.message else waits
+    if job.status.ended:
+        return f"The job of its runner ended as {job.status.value}: {job.message or 'see its log'}"
+    if job.handed_over_at is not None:
+        return "Its runner was started, and has yet to be given the job by GitHub."
+    return "The sandbox of its runner is being prepared."
+
+
+def _on(demand: Demand) -> str:
+    return f" on the runner {demand.said.runner_name}" if demand.said.runner_name else ""
+
+
+def _taken(demand: Demand) -> str | None:
+    if demand.taken_by is None or not demand.owed:
+        return None
+    return (
+        f"GitHub gave the runner that was made for it to the job {demand.taken_by}, whose labels it fits as well; "
+        "a label that ends in -run${{ github.run_id }} keeps a runner for its run."
+    )
+
+
+def _late(demand: Demand, known: Circumstances) -> str | None:
+    made, delivered = demand.said.created_at, known.delivered_at
+    if made is None or delivered is None or delivered - made < LATE:
+        return None
+    return f"GitHub told of it {(delivered - made) // timedelta(seconds=1)} s after it was made."
