@@ -1,7 +1,8 @@
-"""What the demo does: three commands, a workflow job and a pipeline twice, and what each of them should come to."""
+"""What the demo does: a workflow job, three commands and a pipeline twice, and what each of them should come to."""
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from chaser.cli import document
 from chaser.cli.demo_children import ACCOUNT, Stage
@@ -110,15 +111,32 @@ def run_workflow_job(stage: Stage) -> Act:
         raise Failure("demo_failed", f"The delivery was not accepted: {sent.stdout}{sent.stderr}".strip(), 1)
     job = _ended(stage, _newest_runner(stage))
     took = round((time.monotonic() - begun) * 1000)
+    asked = document.table(job.get("input"))
+    story = call(stage.service, "GET", f"/v1/github/jobs/{asked.get('workflow_job_id')}")
     return Act(
         title="a workflow job",
         what=f"runs-on: chaser, in {repository}",
         outcome=f"{job.get('status')}" + (f", {job['reason']}" if job.get("reason") else ""),
         took_ms=took,
-        output=_log(stage, str(job["id"])),
+        output=_log(stage, str(job["id"])) + _timeline(document.table(story.get("timeline"))),
         as_expected=job.get("status") == "succeeded",
-        document=job,
+        document={**job, "github": story},
     )
+
+
+def _timeline(moments: Document) -> str:
+    """One line: how many milliseconds after the delivery each thing happened."""
+    at = {name: datetime.fromisoformat(value) for name, value in moments.items() if isinstance(value, str)}
+    first = at.get("delivered")
+    if first is None:
+        return ""
+    told = [
+        f"{name.replace('_', ' ')} +{round((moment - first).total_seconds() * 1000)} ms"
+        for name, moment in at.items()
+        # GitHub's own times are whole seconds, by its clock
+        if name not in {"created", "delivered", "running", "completed"}
+    ]
+    return f"(delivered, {', '.join(told)})\n"
 
 
 def _newest_runner(stage: Stage) -> str:

@@ -36,8 +36,9 @@ def show(*, json: bool) -> bool:
 
 
 def _play(ready: Stage) -> Sequence[Act]:
+    workflow_job = run_workflow_job(ready)
     commands = [run_command(ready, command) for command in COMMANDS]
-    return [*commands, run_workflow_job(ready), *run_pipeline_twice(ready)]
+    return [workflow_job, *commands, *run_pipeline_twice(ready)]
 
 
 def _image() -> str:
