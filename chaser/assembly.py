@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chaser import __version__
-from chaser.api.context import Api, Rules, WorkspaceParts
+from chaser.api.context import Api, GitHubParts, Rules, WorkspaceParts
 from chaser.api.key_ring import KeyRing
 from chaser.api.schemas.jobs import Because
 from chaser.api.workspace_access import WorkspaceAccess
@@ -206,6 +206,7 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue) -> Api:
         workspace_parts=WorkspaceParts(
             store.workspaces, grounds.files, grounds.snapshots, queue.deletions, quota
         ),
+        github=GitHubParts(store.demands, store.installations, store.instance_id),
         clock=parts.clock,
         version=__version__,
         rules=Rules(

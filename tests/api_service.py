@@ -17,6 +17,7 @@ from chaser import keys
 from chaser.api.context import (
     Admission,
     Api,
+    GitHubParts,
     Held,
     Ping,
     Rules,
@@ -267,6 +268,7 @@ async def service(
         artifacts=Artifacts(store.artifacts, directory / "artifacts"),
         intake=intake,
         completion=completion,
+        github=GitHubParts(store.demands, store.installations, store.instance_id),
         profiles=profiles,
         kinds=kinds(
             profiles,

@@ -1,0 +1,95 @@
+"""What GitHub asked for, and why it waits, over real HTTP on the real store."""
+
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chaser.jobs.ports import Fence
+from tests.api_service import Service, service
+from tests.rows import START, WORKER, first, sandbox_of
+from tests.workflow_jobs import installed, tell, told
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncGenerator[Service]:
+    async with service(tmp_path) as made:
+        yield made
+
+
+async def test_a_workflow_job_has_its_story(running: Service) -> None:
+    await tell(running.store, told(created_at=START - 40 * SECOND), START, guid="guid-1")
+
+    answer = await running.http.get("/v1/github/jobs/77")
+
+    story = answer.json()
+    assert answer.status_code == 200
+    assert (story["state"], story["repository"], story["labels"]) == (
+        "planned",
+        "octo-org/example",
+        ["self-hosted", "chaser"],
+    )
+    assert [each["delivery"] for each in story["deliveries"]] == ["guid-1"]
+    assert story["timeline"]["planned"] is not None
+    assert story["timeline"]["running"] is None
+    assert "GitHub told of it 40 s after it was made." in story["why"]
+
+
+async def test_what_waits_and_what_was_refused_says_why(running: Service) -> None:
+    await tell(running.store, told(job_id=1))
+    await tell(running.store, told(job_id=2, labels=("chaser-huge",)))
+    await tell(running.store, told("waiting", job_id=3, html_url="https://github.com/o/r/3"))
+
+    said = {number: (await running.http.get(f"/v1/github/jobs/{number}/why")).json() for number in (1, 2, 3)}
+
+    assert [said[number]["state"] for number in said] == ["planned", "refused", "waiting"]
+    assert "waits for a slot" in said[1]["why"]
+    assert "'chaser-huge'" in said[2]["why"]
+    assert "approve it at https://github.com/o/r/3" in said[3]["why"]
+
+
+async def test_they_are_listed_newest_first_page_by_page_and_by_state(running: Service) -> None:
+    for number in (1, 2, 3):
+        await tell(running.store, told(job_id=number))
+    await tell(running.store, told("completed", job_id=2, conclusion="cancelled"))
+
+    page = (await running.http.get("/v1/github/jobs", params={"limit": 2})).json()
+    rest = (
+        await running.http.get("/v1/github/jobs", params={"limit": 2, "cursor": page["next_cursor"]})
+    ).json()
+    cancelled = (await running.http.get("/v1/github/jobs", params={"state": "cancelled"})).json()
+
+    assert [job["workflow_job_id"] for job in [*page["data"], *rest["data"]]] == [3, 2, 1]
+    assert rest["next_cursor"] is None
+    assert [job["workflow_job_id"] for job in cancelled["data"]] == [2]
+
+
+async def test_a_runner_that_is_being_made_is_listed_with_what_it_is_for(running: Service) -> None:
+    await tell(running.store, told())
+    claim = first(await running.store.jobs.claim(WORKER, START))
+    assert claim is not None
+    assert await running.store.jobs.name_sandbox(claim, sandbox_of(claim)) is Fence.HELD
+
+    (runner,) = (await running.http.get("/v1/runners")).json()["data"]
+
+    assert runner["job_id"] == claim.job.id
+    assert claim.job.id.removeprefix("job_") in runner["name"]
+    assert (runner["status"], runner["workflow_job_id"], runner["serves"]) == ("starting", 77, None)
+
+
+async def test_installations_are_listed(running: Service) -> None:
+    await tell(running.store, installed())
+
+    (known,) = (await running.http.get("/v1/github/installations")).json()["data"]
+
+    assert (known["id"], known["account"], known["repository_selection"]) == (5, "octo-org", "all")
+
+
+@pytest.mark.parametrize("named", ["78", "0", "-1", "x", "9" * 30, "%00"])
+async def test_one_that_nobody_told_of_is_not_found(running: Service, named: str) -> None:
+    for path in (named, f"{named}/why"):
+        answer = await running.http.get(f"/v1/github/jobs/{path}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "workflow_job_not_found")
