@@ -104,10 +104,10 @@ def test_a_job_that_is_cancelled_at_github_is_ended_by_its_runner(github: GitHub
     running = until(lambda: _running(github, job_id), "the job to run")
     github.order(f"runs/{running['run_id']}/cancel")
     job = github.ended(job_id)
-    assert (job["conclusion"], [step["conclusion"] for step in job["steps"]]) == (
-        "cancelled",
-        ["cancelled", "success"],
-    )
+    wait, tidy_up = (step["conclusion"] for step in job["steps"])
+    assert (job["conclusion"], tidy_up) == ("cancelled", "success")
+    # skipped: the cancel came before it had begun
+    assert wait in {"cancelled", "skipped"}
     nothing_is_left(github, service)
 
 

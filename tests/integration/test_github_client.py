@@ -232,9 +232,9 @@ async def test_an_unknown_app_is_told_to_check_its_id_and_key(side: GitHubSide) 
             await AppRegistrar(client).find(USER, "chaser-a-1")
 
 
-async def test_a_suspended_installation_is_named(side: GitHubSide, registrar: Registrar) -> None:
+async def test_a_suspended_installation_is_waited_for(side: GitHubSide, registrar: Registrar) -> None:
     side.world.installations[PERSONAL].suspended = True
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(Unavailable, match="suspended"):
         await registrar.find(USER, "chaser-a-1")
 
 
