@@ -229,6 +229,8 @@ async def test_whoever_made_the_app_can_ask_github_with_it(site: Site) -> None:
 
 async def test_nothing_secret_is_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    for chatty in ("httpx", "httpcore"):  # which the service's own logging silences, once it has been set up
+        caplog.set_level(logging.DEBUG, chatty)
     site.github.tell(CONVERSION, conversion(site.github), 201)
     await site.opened()
     await site.back(await site.state())
