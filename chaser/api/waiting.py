@@ -11,7 +11,7 @@ async def waiting(api: Api, job: Job, *, position: bool) -> Waiting | None:
     if job.status is not Status.QUEUED:
         return None
     if job.run_at > api.clock.now():
-        return Waiting(because=_for_time(job), since=job.queued_at, until=job.run_at)
+        return _for_time(job)
     since = max(job.queued_at, job.run_at)
     if not job.ready and (line := await api.jobs.line(job.id)) is not None:
         because = Because.WORKSPACE_BUSY if line.workspace else Because.CONCURRENCY_KEY
@@ -23,7 +23,15 @@ async def waiting(api: Api, job: Job, *, position: bool) -> Waiting | None:
     return Waiting(because=Because.CAPACITY, since=since, position=ahead)
 
 
-def _for_time(job: Job) -> Because:
-    if not job.attempt:
-        return Because.SCHEDULED
-    return Because.ENGINE_UNAVAILABLE if job.reason is Reason.ENGINE_UNAVAILABLE else Because.BACKOFF
+def _for_time(job: Job) -> Waiting:
+    failed = job.setback
+    if failed is None:
+        return Waiting(because=Because.SCHEDULED, since=job.queued_at, until=job.run_at)
+    away = failed.reason is Reason.ENGINE_UNAVAILABLE
+    return Waiting(
+        because=Because.ENGINE_UNAVAILABLE if away else Because.BACKOFF,
+        since=job.queued_at,
+        until=job.run_at,
+        reason=failed.reason,
+        message=failed.message,
+    )

@@ -113,6 +113,15 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Setback:
+    """Why an attempt has failed, after which the job went back to the queue."""
+
+    reason: Reason
+    message: str
+    """What a person can do about it, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A job as it is stored."""
 
@@ -157,6 +166,8 @@ class Job:
     handed_over_at: datetime | None
     """When the launch was about to be sent to the sandbox. From here on it may have begun."""
     finished_at: datetime | None
+    setback: Setback | None = None
+    """The last one, whatever has become of the job since."""
 
     @property
     def may_be_started_again(self) -> bool:

@@ -61,7 +61,7 @@ def _runner_to_come(known: Circumstances) -> str:
             else "Its runner is about to be started."
         )
         # A try that failed says what went wrong; it is made again.
-        return f"{waits} The last try failed: {job.message}" if job.attempt and job.message else waits
+        return f"{waits} The last try failed: {job.setback.message}" if job.setback else waits
     if job.status.ended:
         return f"The job of its runner ended as {job.status.value}: {job.message or 'see its log'}"
     if job.handed_over_at is not None:

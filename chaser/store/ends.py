@@ -60,6 +60,8 @@ _AGAIN = (
         queue_until=jobs.c.queue_until + (later("pause") - jobs.c.run_at),
         ready=bindparam("at_once", type_=jobs.c.ready.type),
         retries=jobs.c.retries + bindparam("granted", type_=jobs.c.retries.type),
+        setback_reason=bindparam("failed_for", type_=jobs.c.setback_reason.type),
+        setback_message=bindparam("failed_with", type_=jobs.c.setback_message.type),
         **_COUNTED,
     )
 )
@@ -116,6 +118,8 @@ def requeue(connection: Connection, claim: Claim, again: Again, at: datetime, no
         "pause": max(again.pause, timedelta()),
         "at_once": at_once,
         "granted": int(again.retried),
+        "failed_for": again.reason,
+        "failed_with": again.message,
     }
     _REQUEUE[Status(row.status)].take(connection, values, at, again.reason, again.message)
     tell(connection, [LookAtQueue()] if at_once else [])

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from chaser.ids import JobId, KeyId, SandboxId, WorkerId, WorkspaceId
-from chaser.jobs.job import NO_SECRETS, Job, NewJob, Retry, Secrets, Status
+from chaser.jobs.job import NO_SECRETS, Job, NewJob, Retry, Secrets, Setback, Status
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import integer, mapping, optional_text, text, texts
 from chaser.sandboxes.spec import WorkspaceMode, WorkspaceUse
@@ -142,6 +142,9 @@ def _job(row: AnyRow, secrets: Secrets) -> Job:
         started_at=row.started_at,
         handed_over_at=row.handed_over_at,
         finished_at=row.finished_at,
+        setback=None
+        if row.setback_reason is None
+        else Setback(Reason(row.setback_reason), row.setback_message),
     )
 
 

@@ -121,6 +121,9 @@ class JobsTable(TableRow, table=True):
     ready: bool = Field(sa_column=Column(Boolean, nullable=False))
     behind: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     """In how many lines a turn that it has taken has not come. Queued, not ready and behind nobody: it waits for its time."""
+    setback_reason: str | None = Field(sa_column=Column(Text))
+    setback_message: str | None = Field(sa_column=Column(Words))
+    """Why the last attempt that failed did; the two come together."""
     history: int = Field(sa_column=Column(Integer, nullable=False))
     """The number of the last line of its history."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chaser.errors import Unavailable
 from chaser.ids import KeyId
-from chaser.jobs.job import Status, Verdict
+from chaser.jobs.job import Setback, Status, Verdict
 from chaser.jobs.logs import Frame, Stream
 from chaser.jobs.ports import Claim, Fence, Full, Progress
 from chaser.jobs.reason import Reason
@@ -133,6 +133,7 @@ async def test_a_job_put_back_holds_nothing_and_is_claimed_again(store: Store) -
     assert job is not None
     assert (job.status, job.attempt, job.run_at) == (Status.QUEUED, 1, START + 5 * SECOND)
     assert (job.sandbox_id, job.handed_over_at, job.reason) == (None, None, None)
+    assert job.setback == Setback(Reason.ENGINE_UNAVAILABLE, "It is down.")
     last = (await store.jobs.events(job.id))[-1]
     assert (last.from_status, last.to_status, last.reason, last.message) == (
         Status.STARTING,
@@ -144,6 +145,7 @@ async def test_a_job_put_back_holds_nothing_and_is_claimed_again(store: Store) -
     assert await store.jobs.promote(START + 5 * SECOND) == 1
     again = await claimed(store.jobs, START + 5 * SECOND)
     assert again.attempt == 2
+    assert again.job.setback == job.setback, "whoever starts it can say why it is late"
     assert await store.jobs.name_sandbox(again, sandbox_of(again)) is Fence.HELD
 
 

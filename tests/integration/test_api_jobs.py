@@ -51,6 +51,29 @@ async def test_lists_leave_out_the_output_and_the_job_has_it(running: Service) -
     assert (await running.http.get("/v1/jobs?status=failed")).json()["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "because"),
+    [(Reason.ENGINE_UNAVAILABLE, "engine_unavailable"), (Reason.GITHUB_REFUSED, "backoff")],
+)
+async def test_a_job_that_waits_for_its_next_attempt_says_why_the_last_one_failed(
+    running: Service, reason: Reason, because: str
+) -> None:
+    job_id = await submit(running)
+    claim, now = await running.hands.take(), running.hands.clock.now()
+    await running.store.jobs.requeue(claim, reason, "Do this.", now + timedelta(minutes=5), now)
+    job = (await running.http.get(f"/v1/jobs/{job_id}")).json()
+    assert (job["status"], job["reason"]) == ("queued", None)
+    assert {**job["waiting"], "since": None, "until": None} == {
+        "because": because,
+        "since": None,
+        "position": None,
+        "holder": None,
+        "until": None,
+        "reason": reason,
+        "message": "Do this.",
+    }
+
+
 async def test_a_read_may_wait_for_the_end(running: Service) -> None:
     job_id = await submit(running)
     async with asyncio.TaskGroup() as group:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chaser.ids import JobId
-from chaser.jobs.job import NO_SECRETS, Job, Status
+from chaser.jobs.job import NO_SECRETS, Job, Setback, Status
+from chaser.jobs.reason import Reason
 from chaser.runners.demand import Demand, State
 from chaser.runners.event import WorkflowJobEvent
 from chaser.runners.inbox import Decision
@@ -97,7 +98,11 @@ def test_a_gate_is_named_with_the_place_to_open_it() -> None:
     [
         (Circumstances(job(), "for a slot, behind 3 others", None), "waits for a slot, behind 3 others"),
         (
-            Circumstances(job(attempt=1, message="GitHub says 403."), "for its next try, at noon", None),
+            Circumstances(
+                job(attempt=1, setback=Setback(Reason.GITHUB_REFUSED, "GitHub says 403.")),
+                "for its next try, at noon",
+                None,
+            ),
             "for its next try, at noon. The last try failed: GitHub says 403.",
         ),
         (Circumstances(job(status=Status.STARTING), None, None), "being prepared"),

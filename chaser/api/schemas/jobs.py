@@ -75,6 +75,8 @@ class Waiting(Shown):
     position: int | None = Field(default=None, description="How many are ahead of it. Left out of lists.")
     holder: str | None = Field(default=None, description="The job whose end it waits for.")
     until: Moment | None = None
+    reason: str | None = Field(default=None, description="Why the last attempt failed, where it did.")
+    message: str | None = Field(default=None, description="What can be done about that.")
 
 
 class JobAnswer(Shown):
