@@ -122,6 +122,7 @@ def _kinds(parts: Parts, grounds: Grounds, deletions: Deletions) -> Mapping[str,
         parts.settings.profiles,
         parts.store.instance_id,
         parts.access.registrar,
+        parts.access.ages,
         parts.clock,
         parts.settings.public_url,
     )

@@ -19,8 +19,11 @@ from chaser.findings import Finding, failed
 from chaser.github.pages import web_url
 from chaser.jobs.reason import Reason
 from chaser.runners.access import LOOK_SECONDS, Access
+from chaser.runners.ages import Ages
 from chaser.runners.app import App, AppMaker, Connect, Connection, Credentials
 from chaser.runners.passes import Purpose, new_pass, new_word
+from chaser.runners.ports import DemandFilter
+from chaser.runners.registration import Owner
 from chaser.secret import Secret
 from chaser.setup.endpoint import PATH, SetupEndpoint
 from chaser.store.store import Store
@@ -28,6 +31,9 @@ from chaser.webhooks.endpoint import PATH as HOOK_PATH
 
 KNOWN_EVERYWHERE = timedelta(seconds=2 * LOOK_SECONDS)
 """After this every process of the service knows what was stored."""
+
+_NEWEST = 100
+"""Of so many workflow jobs one is looked for whose account can be asked as."""
 
 _NO_APP = "There is no GitHub App to speak for: run `chaser github setup`, or set github.app_id and github.private_key."
 _NOT_OURS_TO_TURN = (
@@ -59,7 +65,7 @@ def make_setup(settings: Settings, store: Store, access: Access) -> SetupEndpoin
         store.passes,
         partial(_maker, settings),
         SystemClock(),
-        surroundings=partial(doctor.inspect_for_runners, settings),
+        surroundings=partial(_surroundings, settings, store, access),
         web_url=web_url(settings.github.api_url),
         public_url=settings.public_url,
     )
@@ -74,12 +80,30 @@ async def new_link(settings: Settings, store: Store) -> str:
 
 async def inspect(settings: Settings, store: Store) -> Sequence[Finding]:
     """Every check of the way to GitHub."""
-    around = await doctor.inspect_for_runners(settings)
     async with _opened(settings, store) as access:
+        around = await _surroundings(settings, store, access)
         if access.connection is None:
             mend = "Run `chaser github setup`, or set github.app_id and github.private_key."
             return [failed("app", "There are no credentials of a GitHub App", mend), *around]
         return [*await access.connection.inspection.findings(send_ping=False), *around]
+
+
+async def _surroundings(settings: Settings, store: Store, access: Access) -> Sequence[Finding]:
+    """What runners need on this machine, and how long GitHub serves those in the images."""
+    owner, ages = await _somebody(store), access.ages()
+    ask = None if owner is None or ages is None else partial(ages.standing, owner)
+    return await doctor.inspect_for_runners(settings, ask)
+
+
+async def _somebody(store: Store) -> Owner | None:
+    """Any account for which GitHub answers the App; none: nothing has been heard of one yet."""
+    installations = await store.installations.list()
+    away = {each.id for each in installations if each.deleted_at or each.suspended_at}
+    for demand in await store.demands.list(DemandFilter(limit=_NEWEST)):
+        said = demand.said
+        if said.installation_id is not None and said.installation_id not in away:
+            return Owner(said.installation_id, said.repository, said.organization)
+    return None
 
 
 async def turn_secret(settings: Settings, store: Store, pause: timedelta = KNOWN_EVERYWHERE) -> App:
@@ -126,6 +150,7 @@ async def _connection(
     from chaser.github.client import AppClient  # noqa: PLC0415
     from chaser.github.inspection import AppInspection  # noqa: PLC0415
     from chaser.github.registrar import AppRegistrar  # noqa: PLC0415
+    from chaser.github.versions import AppSchedules  # noqa: PLC0415
     from chaser.github.workflow_jobs import AppWorkflowJobs  # noqa: PLC0415
 
     github = settings.github
@@ -134,6 +159,7 @@ async def _connection(
             AppRegistrar(client, runner_group=github.runner_group),
             AppWorkflowJobs(client),
             AppInspection(client, HOOK_PATH, settings.public_url),
+            Ages(AppSchedules(client), clock),
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,12 +13,15 @@ from chaser.errors import ConfigError, Unavailable
 from chaser.findings import Finding, failed, ok, warning
 from chaser.ids import InstanceId
 from chaser.profiles import DEFAULT, DEFAULT_IMAGE
-from chaser.runners.versions import Unknown, finding, version_of
+from chaser.runners.versions import Standing, Unknown, finding, version_of
 from chaser.sandboxes.engine import EngineInfo, Image
 from chaser.sandboxes.engines.docker import DockerEngine
 from chaser.store.database import Database
 from chaser.store.engines import connect
 from chaser.store.schema import HEAD, revision
+
+Ask = Callable[[Image], Awaitable[Standing]]
+"""How long GitHub serves the runner that an image has."""
 
 _OLDEST_ENGINE = (20, 10)
 _LAYERED = frozenset({"overlay2", "overlayfs", "fuse-overlayfs", "btrfs", "zfs"})
@@ -131,19 +134,24 @@ async def _runner_image(settings: Settings, engine: DockerEngine) -> Finding:
     return await _image_of_runners(reference, engine)
 
 
-async def inspect_for_runners(settings: Settings) -> Sequence[Finding]:
-    """What runners need on this machine."""
+async def inspect_for_runners(settings: Settings, ask: Ask | None) -> Sequence[Finding]:
+    """What runners need on this machine; `ask` of none: there is nobody to ask GitHub as."""
     images = sorted({profile.runner_image for profile in settings.profiles.values()})
     async with _engine(settings) as engine:
         try:
             info = await engine.info()
-            return [_version(info, engine.host), *[await _image_of_runners(each, engine) for each in images]]
+            return [
+                _version(info, engine.host),
+                *[await _image_of_runners(each, engine, ask) for each in images],
+            ]
         except Unavailable as error:
             return [_no_engine(engine, error)]
 
 
-async def _image_of_runners(reference: str, engine: DockerEngine) -> Finding:
+async def _image_of_runners(reference: str, engine: DockerEngine, ask: Ask | None = None) -> Finding:
     image = await engine.image(reference)
+    if image is not None and ask is not None:
+        return finding(reference, await ask(image))
     if image is not None:
         return _runner_in(image, reference)
     mend = f"Fetch it now with: docker pull {reference}"

@@ -273,7 +273,7 @@ async def service(
         kinds=kinds(
             profiles,
             (
-                Runner(profiles, store.instance_id, lambda: None, clock),
+                Runner(profiles, store.instance_id, lambda: None, lambda: None, clock),
                 *workspace_kinds(store.workspaces, shop.files, shop.snapshots, deletions, clock),
                 *more_kinds,
             ),

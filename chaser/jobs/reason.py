@@ -69,5 +69,7 @@ class Reason(StrEnum):
     """GitHub refuses the call for good: see the message for the permission or setting."""
     RUNNER_FAILED = "runner_failed"
     """The runner program ended without having served a job: read the job's log."""
+    RUNNER_TOO_OLD = "runner_too_old"
+    """GitHub gives jobs no more to the version of the runner that the image has: build the image anew; see docs/images.md."""
     INTERNAL_ERROR = "internal_error"
     """A defect in Chaser; its log has the traceback under this job's id."""

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from chaser.errors import ConfigError, Unavailable
+from chaser.runners.ages import Ages
 from chaser.runners.app import App, Apps, Connect, Connection, Credentials
 from chaser.runners.registration import Registrar
 from chaser.secret import Secret
@@ -47,6 +48,9 @@ class Access:
 
     def registrar(self) -> Registrar | None:
         return None if self.connection is None else self.connection.registrar
+
+    def ages(self) -> Ages | None:
+        return None if self.connection is None else self.connection.ages
 
     async def refresh(self) -> bool:
         """Use what is in force now; returns whether that is another App than before.

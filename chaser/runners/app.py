@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chaser.findings import Finding
+from chaser.runners.ages import Ages
 from chaser.runners.registration import Registrar, WorkflowJobs
 from chaser.secret import Secret
 
@@ -119,6 +120,7 @@ class Connection:
     registrar: Registrar
     workflow_jobs: WorkflowJobs
     inspection: Inspection
+    ages: Ages
 
 
 class Connect(Protocol):

@@ -16,10 +16,12 @@ from chaser.jobs.job import Job, Status, Verdict
 from chaser.jobs.kind import Admitted, Bounds, Output, SandboxKind
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import integer, optional_integer, optional_number, optional_text, text, texts
+from chaser.runners.ages import Ages
 from chaser.runners.decide import KIND
 from chaser.runners.policy import Level
 from chaser.runners.registration import Owner, Registrar, runner_name
 from chaser.runners.setup_info import SetupInfo, writing
+from chaser.runners.versions import Ended, Standing, finding
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
 from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import Launch, Limits, Profile, SandboxSpec, Step
@@ -45,6 +47,8 @@ _NO_REGISTRAR = (
 
 RETRY_WITHOUT_CREDENTIALS = 60.0
 """Seconds."""
+RETRY_TOO_OLD = 300.0
+"""Seconds between two looks at an image whose runner is no longer served."""
 
 
 class RunnerInput(BaseModel):
@@ -80,16 +84,18 @@ class Runner(SandboxKind[RunnerInput]):
         profiles: Mapping[str, Profile],
         instance: InstanceId,
         registrar: Callable[[], Registrar | None],
+        ages: Callable[[], Ages | None],
         clock: Clock,
         public_url: str | None = None,
     ) -> None:
-        """`registrar` is asked each time: credentials can come while the service runs.
+        """`registrar` and `ages` are asked each time: credentials can come while the service runs.
 
         `public_url` is where people find the service; none: it does not know.
         """
         self._profiles = profiles
         self._instance = instance
         self._registrar = registrar
+        self._ages = ages
         self._clock = clock
         self._public_url = public_url
 
@@ -111,10 +117,11 @@ class Runner(SandboxKind[RunnerInput]):
         )
 
     async def launch(self, job: Job, image: Image) -> Launch:
-        registrar = self._registrar()
-        if registrar is None:
+        registrar, ages = self._registrar(), self._ages()
+        if registrar is None or ages is None:
             raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR)
         profile = self._profile(job)
+        _check_age(profile.runner_image, await ages.standing(_owner(job), image))
         labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
         minted = await registrar.mint(_owner(job), self._runner_name(job), labels)
         secret = {JIT_VARIABLE: minted.jit_config.reveal()}
@@ -126,8 +133,7 @@ class Runner(SandboxKind[RunnerInput]):
         return SetupInfo(
             profile=profile.name,
             waited=self._clock.now() - job.created_at,
-            # the last try's, where this is not the first
-            reason=job.message if job.attempt > 1 else None,
+            reason=job.setback and job.setback.message,
             image=profile.runner_image,
             digest=image.digest or image.id,
             url=self._public_url and f"{self._public_url}/v1/jobs/{job.id}",
@@ -181,6 +187,14 @@ class Runner(SandboxKind[RunnerInput]):
             message = f"The profile {name!r} is no longer configured; there are: {known}. Add it, and re-run the job."
             raise Refused(Reason.RUNNER_FAILED, message)
         return self._profiles[name]
+
+
+def _check_age(image: str, standing: Standing) -> None:
+    """Raises `Unavailable`: the job waits at GitHub for a day, and whoever builds the image anew meanwhile saves it."""
+    if isinstance(standing, Ended):
+        found = finding(image, standing)
+        message = f"{found.message}. {found.mend}"
+        raise Unavailable(Reason.RUNNER_TOO_OLD, message, retry_after=RETRY_TOO_OLD)
 
 
 def _limits(job: Job, profile: Profile) -> Limits:

@@ -61,7 +61,7 @@ class Service:
         self._place = place
         self._program = program
         self._key = key
-        self._environ = {
+        self.environ: Mapping[str, str] = {
             "PATH": os.environ["PATH"],
             "HOME": str(place),
             **_inherited(),
@@ -87,7 +87,7 @@ class Service:
             self._process = subprocess.Popen(
                 self._program,
                 cwd=self._place,
-                env={**self._environ, **(more or {})},
+                env={**self.environ, **(more or {})},
                 stdout=log,
                 stderr=log,
             )
@@ -137,7 +137,7 @@ class Service:
 
     def rows(self, query: LiteralString) -> Sequence[tuple[Any, ...]]:
         """What is in its database, which may be read whether the process lives or not."""
-        url = self._environ.get("CHASER_DATABASE_URL")
+        url = self.environ.get("CHASER_DATABASE_URL")
         if url is not None:
             with psycopg.connect(url) as database:
                 return database.execute(query).fetchall()
@@ -147,7 +147,7 @@ class Service:
     @property
     def known(self) -> bool:
         """Whether it has come so far that there is a database of its own."""
-        return "CHASER_DATABASE_URL" in self._environ or (self.data_dir / "chaser.db").exists()
+        return "CHASER_DATABASE_URL" in self.environ or (self.data_dir / "chaser.db").exists()
 
     @property
     def log(self) -> str:

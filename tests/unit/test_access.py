@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from chaser.runners.access import Access
+from chaser.runners.ages import Ages
 from chaser.runners.app import App, Connection, Credentials, Inspection
 from chaser.runners.registration import Registrar, WorkflowJobs
 from chaser.secret import Secret
@@ -42,7 +43,9 @@ class Bench:
     async def connect(self, credentials: Credentials) -> AsyncGenerator[Connection]:
         self.opened.append(credentials)
         some = object()
-        yield Connection(cast("Registrar", some), cast("WorkflowJobs", some), cast("Inspection", some))
+        yield Connection(
+            cast("Registrar", some), cast("WorkflowJobs", some), cast("Inspection", some), cast("Ages", some)
+        )
         self.closed.append(credentials)
 
     def trust(self, secrets: Sequence[Secret]) -> None:

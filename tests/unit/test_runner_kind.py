@@ -12,6 +12,7 @@ from chaser.ids import InstanceId, JobId, new_id, new_job_id
 from chaser.jobs.job import NO_SECRETS, Job, Status
 from chaser.jobs.kind import Admitted, AnyKind
 from chaser.jobs.reason import Reason
+from chaser.runners.ages import Ages
 from chaser.runners.decide import MAX_ATTEMPTS
 from chaser.runners.policy import Level
 from chaser.runners.registration import (
@@ -24,6 +25,7 @@ from chaser.runners.registration import (
     runner_name,
 )
 from chaser.runners.runner import Runner
+from chaser.runners.versions import LABEL, Schedule
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
 from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
 from chaser.secret import Secret
@@ -32,6 +34,7 @@ from tests.rows import START
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 INSTANCE = InstanceId(new_id("ins", NOW))
+OLD = "2.320.0"
 OWNER = Owner(5, "octo-org/example", "octo-org")
 LARGE = Profile(
     name="large",
@@ -101,12 +104,22 @@ def job(
     )
 
 
+class Calendar:
+    """GitHub's schedule of the runner's versions."""
+
+    async def find(self, owner: Owner, version: str) -> Schedule | None:
+        return Schedule(NOW, None) if version == OLD else Schedule(None, None)
+
+
 def runner(registry: Registry | None, clock: ManualClock | None = None) -> Runner:
+    clock = clock or ManualClock(START)
+    ages = Ages(Calendar(), clock)
     return Runner(
         {"large": LARGE},
         INSTANCE,
         lambda: registry,
-        clock or ManualClock(START),
+        lambda: ages,
+        clock,
         "https://chaser.example.com",
     )
 
@@ -199,6 +212,20 @@ async def test_without_credentials_the_job_waits() -> None:
     assert caught.value.reason is Reason.NO_APP_CREDENTIALS
     assert "github.app_id" in caught.value.message
     await runner(None).settle(job())
+
+
+async def test_a_runner_that_github_serves_no_more_is_not_registered_and_its_job_waits_for_a_newer_image() -> (
+    None
+):
+    """Such a runner would wait for ever. Before its end, and after the image was built anew, it is."""
+    registry, old = Registry(), replace(IMAGE, labels={LABEL: OLD})
+    with pytest.raises(Unavailable, match=r"runner-image has runner 2\.320\.0.*make image-runner") as caught:
+        await runner(registry, ManualClock(NOW)).launch(job(), old)
+    assert (caught.value.reason, registry.runners) == (Reason.RUNNER_TOO_OLD, {})
+    assert caught.value.retry_after
+    await runner(registry, ManualClock(NOW - timedelta(seconds=1))).launch(job(), old)
+    await runner(registry, ManualClock(NOW)).launch(job(attempt=2), replace(IMAGE, labels={LABEL: "2.338.0"}))
+    assert len(registry.runners) == 2
 
 
 async def test_settling_leaves_no_registration_and_may_run_twice() -> None:
