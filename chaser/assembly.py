@@ -2,12 +2,12 @@
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from chaser import __version__
-from chaser.api.context import Api, GitHubParts, Rules, WorkspaceParts
+from chaser.api.context import Api, Counting, GitHubParts, Rules, WorkspaceParts
 from chaser.api.key_ring import KeyRing
 from chaser.api.schemas.jobs import Because
 from chaser.api.workspace_access import WorkspaceAccess
@@ -56,8 +56,8 @@ class Queue:
 def assemble(parts: Parts) -> Assembled:
     grounds = ground(parts)
     queue = _queue(parts, grounds)
-    api = _api(parts, grounds, queue)
     webhook = _webhook(parts, queue.intake)
+    api = _api(parts, grounds, queue, counting=(queue.dispatcher, webhook))
     service = Service(
         engine=parts.engine,
         networks=grounds.networks,
@@ -181,7 +181,7 @@ def _retention(parts: Parts) -> Retention:
     return Retention(parts.store.retention, folder / "uploads", folder / "artifacts", parts.clock, periods)
 
 
-def _api(parts: Parts, grounds: Grounds, queue: Queue) -> Api:
+def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Counting]) -> Api:
     settings, store = parts.settings, parts.store
     quota = settings.workspaces.quota
     stopping = asyncio.Event()
@@ -220,6 +220,8 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue) -> Api:
             batch_bytes=settings.limits.batch_bytes,
         ),
         pings={"store": store.ping, "docker": parts.engine.ping},
+        counting=counting,
+        looking=(store.tallies,),
         admission=admission,
         held=lambda: Because.DISK if grounds.space.shortage() else None,
         stopping=stopping,

@@ -17,6 +17,7 @@ from chaser import keys
 from chaser.api.context import (
     Admission,
     Api,
+    Counting,
     GitHubParts,
     Held,
     Ping,
@@ -239,6 +240,7 @@ async def service(
     clock: Clock | None = None,
     more_kinds: Sequence[AnyKind] = (),
     engine: Engine | None = None,
+    counting: Sequence[Counting] = (),
 ) -> AsyncGenerator[Service]:
     """`engine` has what is in workspaces; else a fake one that goes with the service."""
     clock = clock or SystemClock()
@@ -284,6 +286,8 @@ async def service(
         version="0.0.0",
         rules=rules or Rules(),
         pings=pings or {"store": store.ping},
+        counting=counting,
+        looking=(store.tallies,),
         admission=admission,
         held=held,
     )

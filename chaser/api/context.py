@@ -1,7 +1,7 @@
 """What the API stands on, given by the one who wires the service."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -18,6 +18,7 @@ from chaser.jobs.kind import AnyKind, Bounds
 from chaser.jobs.logs import LogStore
 from chaser.jobs.ports import JobStore
 from chaser.keys import ApiKey, KeyStore
+from chaser.measures import Measure
 from chaser.runners.ports import Demands, Installations
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.snapshots import Snapshots
@@ -68,6 +69,20 @@ class Workspaces(Protocol):
 
     async def visible(self, selector: str, key: ApiKey) -> Workspace:
         """The same, with all that is known of it."""
+        ...
+
+
+class Counting(Protocol):
+    """Whoever counts something, for as long as the process lives."""
+
+    def measures(self) -> Sequence[Measure]: ...
+
+
+class Looking(Protocol):
+    """Whoever finds out how something stands at this moment, for all processes that share it."""
+
+    async def measures(self) -> Sequence[Measure]:
+        """Raises `Unavailable`."""
         ...
 
 
@@ -154,6 +169,9 @@ class Api:
     version: str
     rules: Rules = field(default_factory=Rules)
     pings: Mapping[str, Ping] = field(default_factory=dict[str, Ping])
+    counting: Sequence[Counting] = ()
+    looking: Sequence[Looking] = ()
+    """These two are what /metrics shows."""
     admission: Admission = admit_all
     held: Held = nothing_held
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

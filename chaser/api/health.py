@@ -17,10 +17,7 @@ async def live(api: Api) -> Response:
 
 async def ready(api: Api) -> Response:
     """200 if every part answers; else 503, with what to check of each that does not."""
-    names = list(api.pings)
-    within = api.rules.ping_deadline.total_seconds()
-    answers = await asyncio.gather(*(_check(api.pings[name], within) for name in names))
-    checks = dict(zip(names, answers, strict=True))
+    checks = await answers(api)
     checks["service"] = CheckAnswer(
         ok=not api.stopping.is_set(), message="It is stopping." if api.stopping.is_set() else None
     )
@@ -30,6 +27,14 @@ async def ready(api: Api) -> Response:
     message = " ".join(f"{name}: {check.message}" for name, check in ill.items())
     details = {"checks": {name: check.model_dump() for name, check in checks.items()}}
     return problem(503, "not_ready", message, details=details, headers={"Retry-After": "5"})
+
+
+async def answers(api: Api) -> dict[str, CheckAnswer]:
+    """How each part answers now, by name."""
+    names = list(api.pings)
+    within = api.rules.ping_deadline.total_seconds()
+    checks = await asyncio.gather(*(_check(api.pings[name], within) for name in names))
+    return dict(zip(names, checks, strict=True))
 
 
 async def _check(ping: Ping, within: float) -> CheckAnswer:

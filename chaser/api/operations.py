@@ -1,7 +1,7 @@
 """Everything that the API serves, but for its own description: one entry an operation."""
 
 from chaser.api import exec as run
-from chaser.api import health, keys
+from chaser.api import health, keys, metrics
 from chaser.api.file_operations import ARTIFACTS, UPLOADS
 from chaser.api.github_operations import GITHUB
 from chaser.api.job_operations import JOBS
@@ -112,6 +112,15 @@ HEALTH = (
         serve=Public(health.ready),
         answers=(answered(ReadyAnswer),),
         refusals={503: "`not_ready`: `details.checks` says which part is ill, and what to check"},
+    ),
+    Operation(
+        method="GET",
+        path="/metrics",
+        name="metrics",
+        tag="health",
+        summary="Read what the service counts of itself, as Prometheus reads it.",
+        serve=Keyed(Scope.RUNNERS_READ, metrics.show),
+        answers=(Answer(200, "Measures in Prometheus' text format.", {"text/plain": None}),),
     ),
 )
 

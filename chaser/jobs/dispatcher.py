@@ -7,7 +7,7 @@ beneath both as the net.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,7 @@ from chaser.jobs.driver import Driver
 from chaser.jobs.job import Job
 from chaser.jobs.ports import FREE, Claim, Full, JobStore, Stay
 from chaser.jobs.reason import Reason
+from chaser.measures import Measure, Sort
 from chaser.sandboxes.stop import Stop
 
 log = structlog.stdlib.get_logger()
@@ -145,6 +146,22 @@ class Dispatcher:
         """The jobs that this process works on."""
         return frozenset(self._running)
 
+    def measures(self) -> Sequence[Measure]:
+        return (
+            Measure(
+                "chaser_slots",
+                "Sandboxes that this process runs at most: limits.max_running.",
+                Sort.GAUGE,
+                {(): self._max_running},
+            ),
+            Measure(
+                "chaser_slots_taken",
+                "Of these, how many are in use. It may be more for a while after jobs were taken over.",
+                Sort.GAUGE,
+                {(): self._housed()},
+            ),
+        )
+
     def resume(self, claim: Claim, stay: Stay) -> None:
         """Drive a job that was taken over, beside those of this process's own, whatever their number."""
         if not self._stopping:
@@ -220,12 +237,15 @@ class Dispatcher:
             self._awake.set()
 
     def _room(self) -> _Room:
-        running = self._running.values()
-        housed = sum(each.profile is not None for each in running)
+        running, housed = self._running.values(), self._housed()
         slots = housed >= self._max_running
         free = SERVICE_SLOTS - (len(running) - housed) if slots else self._max_running - housed
         most = min(free, self._max_running + SERVICE_SLOTS - len(running))
         return _Room(self._full(slots=slots), min(most, 1) if self._profile_caps else most)
+
+    def _housed(self) -> int:
+        """How many run in sandboxes."""
+        return sum(each.profile is not None for each in self._running.values())
 
     def _full(self, *, slots: bool) -> Full:
         """What has as many jobs running as it may."""

@@ -25,6 +25,7 @@ from chaser.store.passes import PassTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
 from chaser.store.sealing import Sealer, SealingKey
+from chaser.store.tallies import Tallies
 from chaser.store.transactions import transact
 from chaser.store.uploads import UploadTable
 from chaser.store.workspaces import Workspaces
@@ -48,6 +49,7 @@ class Store:
     retention: RetentionTables
     workspaces: Workspaces
     notices: Notices
+    tallies: Tallies
 
     async def ping(self) -> None:
         """Raises `Unavailable` if the database does not answer."""
@@ -96,4 +98,5 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         retention=RetentionTables(database),
         workspaces=Workspaces(database),
         notices=notices_of(engines),
+        tallies=Tallies(database, clock),
     )

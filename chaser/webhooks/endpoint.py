@@ -4,7 +4,8 @@ GitHub does not send a failed delivery again by itself, so the one answer that l
 case in which it was not stored.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from chaser.clock import Clock
 from chaser.errors import Unavailable
 from chaser.ids import JobId, new_job_id
+from chaser.measures import Measure, Sort
 from chaser.runners.decide import Ours, Ruling, decide
 from chaser.runners.event import Event
 from chaser.runners.inbox import Decision, Inbox, Recorded, Repeated
@@ -24,6 +26,9 @@ from chaser.webhooks.signature import HEADER, ChangingSignatures, Signatures
 PATH: Final = "/webhooks/github"
 LARGEST: Final = 25 << 20
 """GitHub's own cap on a payload, in bytes."""
+_REPEATED: Final = "repeated"
+_PING: Final = "ping"
+_FAULTS: Final = ("bad_signature", "malformed_event", "body_too_large", "store_unavailable")
 
 
 class WebhookEndpoint:
@@ -47,33 +52,47 @@ class WebhookEndpoint:
         self._awaken = awaken
         self._cancelled = cancelled
         self._largest = largest
+        # each from the first, so that a rate can be told when one comes
+        self._outcomes = Counter[str](dict.fromkeys((*Decision, _REPEATED, _PING, *_FAULTS), 0))
 
     def route(self) -> Route:
         return Route(PATH, self.receive, methods=["POST"])
+
+    def measures(self) -> Sequence[Measure]:
+        return (
+            Measure(
+                "chaser_webhook_deliveries_total",
+                "Deliveries to this process by what was made of them. bad_signature: compare the webhook's secret; "
+                "store_unavailable: they are lost unless they are delivered again.",
+                Sort.COUNTER,
+                {(("outcome", name),): count for name, count in self._outcomes.items()},
+            ),
+        )
 
     async def receive(self, request: Request) -> Response:
         try:
             body = await self._body(request)
         except ClientDisconnect:
-            return _problem(
+            return self._problem(
                 400, "malformed_event", "The connection was closed before the whole body had arrived."
             )
         if body is None:
             message = f"The body is larger than the {self._largest} bytes that GitHub sends at most."
             # Without this the server would go on reading what is still being sent, to throw it away.
-            return _problem(413, "body_too_large", message, {"Connection": "close"})
+            return self._problem(413, "body_too_large", message, {"Connection": "close"})
         if not self._signatures.genuine(body, request.headers.getlist(HEADER)):
             message = (
                 "The signature is missing or wrong; is the webhook's secret the one in github.webhook_secret?"
             )
-            return _problem(401, "bad_signature", message)
+            return self._problem(401, "bad_signature", message)
         headers = read_headers(request.headers)
         if isinstance(headers, Malformed):
-            return _problem(400, "malformed_event", headers.message)
+            return self._problem(400, "malformed_event", headers.message)
         match parse(headers.event, body):
             case Malformed(message):
-                return _problem(400, "malformed_event", message)
+                return self._problem(400, "malformed_event", message)
             case Ping():
+                self._outcomes[_PING] += 1
                 return JSONResponse({"delivery": headers.guid, "pong": True})
             case event:
                 return await self._store(headers, event)
@@ -97,7 +116,9 @@ class WebhookEndpoint:
             stored = await self._inbox.record(ruling.delivery, ruling.news)
         except Unavailable as error:
             retry_after = {"Retry-After": "60"}
-            return _problem(503, error.reason, f"The delivery is not stored: {error.message}", retry_after)
+            return self._problem(
+                503, error.reason, f"The delivery is not stored: {error.message}", retry_after
+            )
         return self._answer(headers, ruling, stored)
 
     def _answer(self, headers: Headers, ruling: Ruling, stored: Recorded | Repeated) -> Response:
@@ -107,15 +128,19 @@ class WebhookEndpoint:
                     self._cancelled(job_id)
                 if planned:
                     self._awaken()
+                self._outcomes[ruling.delivery.decision] += 1
                 return _accepted(headers, ruling.delivery.decision, ruling.delivery.message)
             case Repeated(decision=decision):
+                self._outcomes[_REPEATED] += 1
                 return _accepted(headers, decision, "This delivery was received before.")
+
+    def _problem(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
+    ) -> Response:
+        self._outcomes[code] += 1
+        return JSONResponse({"error": {"code": code, "message": message, "details": {}}}, status, headers)
 
 
 def _accepted(headers: Headers, decision: Decision, message: str | None) -> Response:
     """The message is there for the person who reads the response in the App's list of deliveries."""
     return JSONResponse({"delivery": headers.guid, "decision": decision, "message": message}, 202)
-
-
-def _problem(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message, "details": {}}}, status, headers)

@@ -54,7 +54,7 @@ class Service:
         self.docker = docker
         self.log_file = place / "service.log"
         self.data_dir = data_dir or place / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         engine = {} if docker.host is None else {"CHASER_DOCKER_HOST": docker.host}
         own = {"CHASER_PORT": str(self.port), "CHASER_DATA_DIR": str(self.data_dir)}
@@ -285,7 +285,7 @@ def _inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in ("DOCKER_HOST", "CHASER_DOCKER_HOST") if name in os.environ}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
