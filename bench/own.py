@@ -21,6 +21,7 @@ from chaser.jobs.intake import Intake
 from chaser.jobs.job import NO_SECRETS, Job, NewJob, Status, Verdict
 from chaser.jobs.kind import Admitted, Bounds, ServiceKind
 from chaser.jobs.lease import Lease
+from chaser.jobs.partings import Partings
 from chaser.jobs.ports import JobStore
 from chaser.store.sealing import SealingKey
 from chaser.store.store import Store, open_store
@@ -76,10 +77,12 @@ async def working(
     completion, worker = Completion(), WorkerId(new_id("wrk", CLOCK.now()))
     no_sandbox: Any = None
     """What makes and removes sandboxes: this kind of job needs none."""
-    driver = Driver({Noop.name: Noop(performed)}, store.jobs, no_sandbox, no_sandbox, completion, CLOCK)
+    kinds = {Noop.name: Noop(performed)}
+    driver = Driver(kinds, store.jobs, no_sandbox, no_sandbox, completion, CLOCK)
     dispatcher = Dispatcher(
         through(store.jobs),
         driver,
+        Partings(kinds, store.jobs, completion),
         completion,
         CLOCK,
         worker,

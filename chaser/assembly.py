@@ -26,10 +26,12 @@ from chaser.jobs.kind import AnyKind
 from chaser.jobs.kinds.table import kinds
 from chaser.jobs.kinds.workspaces import workspace_kinds
 from chaser.jobs.lease import Lease
+from chaser.jobs.partings import Partings
 from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
 from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
+from chaser.runners.enrolment import Enrolments
 from chaser.runners.labels import Grammar, architecture
 from chaser.runners.policy import Policy
 from chaser.runners.registration import name_prefix
@@ -120,8 +122,7 @@ def _queue(parts: Parts, grounds: Grounds) -> Queue:
 def _kinds(parts: Parts, grounds: Grounds, deletions: Deletions) -> Mapping[str, AnyKind]:
     runner = Runner(
         parts.settings.profiles,
-        parts.store.instance_id,
-        parts.access.registrar,
+        Enrolments(parts.store.instance_id, parts.access.registrar, parts.store.runners, parts.clock),
         parts.access.ages,
         parts.clock,
         parts.settings.public_url,
@@ -152,6 +153,7 @@ def _dispatcher(
     return Dispatcher(
         jobs,
         Driver(every, jobs, attempts, grounds.host.removals, completion, clock),
+        Partings(every, jobs, completion),
         completion,
         clock,
         grounds.worker,

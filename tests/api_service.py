@@ -51,6 +51,7 @@ from chaser.jobs.logs import Frame, Stream
 from chaser.jobs.ports import Claim, Fence, Full, Progress, SandboxRow
 from chaser.jobs.reason import Reason
 from chaser.keys import ALL_SCOPES, ApiKey
+from chaser.runners.enrolment import Enrolments
 from chaser.runners.runner import Runner
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.engine import Engine
@@ -275,7 +276,12 @@ async def service(
         kinds=kinds(
             profiles,
             (
-                Runner(profiles, store.instance_id, lambda: None, lambda: None, clock),
+                Runner(
+                    profiles,
+                    Enrolments(store.instance_id, lambda: None, store.runners, clock),
+                    lambda: None,
+                    clock,
+                ),
                 *workspace_kinds(store.workspaces, shop.files, shop.snapshots, deletions, clock),
                 *more_kinds,
             ),

@@ -1,7 +1,7 @@
 """The queue at work: the real dispatcher, driver and reaper on a real SQLite store and the shipped fake engine."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,10 +19,11 @@ from chaser.jobs.dispatcher import Dispatcher
 from chaser.jobs.driver import Driver
 from chaser.jobs.intake import Intake
 from chaser.jobs.job import NO_SECRETS, Job, NewJob, Status, Verdict
-from chaser.jobs.kind import Admitted, AnyKind, Bounds, ServiceKind
+from chaser.jobs.kind import Admitted, AnyKind, Bounds, Ear, ServiceKind
 from chaser.jobs.kinds.exec import Exec, ExecRequest
 from chaser.jobs.lease import Lease
-from chaser.jobs.logs import Stream
+from chaser.jobs.logs import Frame, Stream
+from chaser.jobs.partings import Partings
 from chaser.jobs.ports import Created
 from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
@@ -115,11 +116,27 @@ class Watchful(Exec):
         self.faults: list[Exception] = []
         """What `launch` raises, in turn."""
         self.settled: list[tuple[JobId, int]] = []
+        self.releases: list[bool | Exception] = []
+        """What `release` answers, in turn; then that the run may end."""
+        self.heard: list[bytes] = []
 
     async def launch(self, job: Job, image: Image) -> Launch:
         if self.faults:
             raise self.faults.pop(0)
         return await super().launch(job, image)
+
+    def ear(self, job: Job) -> Ear:
+        async def heard(frames: Sequence[Frame]) -> None:
+            self.heard += [frame.data for frame in frames]
+
+        return heard
+
+    async def release(self, job: Job) -> bool:
+        match self.releases.pop(0) if self.releases else True:
+            case bool() as answer:
+                return answer
+            case error:
+                raise error
 
     async def settle(self, job: Job) -> None:
         self.settled.append((job.id, job.attempt))
@@ -279,6 +296,7 @@ def works(
     dispatcher = Dispatcher(
         store.jobs,
         driver,
+        Partings(kinds, store.jobs, completion),
         completion,
         clock,
         worker,

@@ -21,7 +21,7 @@ from chaser.ids import JobId, SandboxId, new_sandbox_id
 from chaser.jobs.completion import Completion
 from chaser.jobs.insist import insist
 from chaser.jobs.job import Status
-from chaser.jobs.kind import InputT, SandboxKind
+from chaser.jobs.kind import Ear, InputT, SandboxKind
 from chaser.jobs.ledger import Ledger, milliseconds
 from chaser.jobs.logs import Frame, LogStore
 from chaser.jobs.ports import Claim, Fence, JobStore, Progress, SandboxRow, Stay
@@ -80,6 +80,7 @@ class Handed:
     """How far its output is stored already."""
     spec: SandboxSpec
     files: Files | None
+    ear: Ear | None
 
 
 class Attempts:
@@ -108,6 +109,7 @@ class Attempts:
         self, claim: Claim, kind: SandboxKind[InputT], stop: Stop, ledger: Ledger
     ) -> Ending | NotBegun:
         """A new sandbox, from its image to its ending."""
+        await kind.begins(claim.job)
         spec, files = kind.spec(claim.job), kind.files(claim.job)
         await self._clear(claim)
         prepared = await stop.guard(self._prepare(claim, spec, ledger))
@@ -121,7 +123,7 @@ class Attempts:
             await self._note_hand_over(claim, terms, ledger)
             return await self._follow(
                 claim,
-                Handed(prepared.id, prepared.container, terms, start, spec, files),
+                Handed(prepared.id, prepared.container, terms, start, spec, files, kind.ear(claim.job)),
                 stop,
                 ledger,
                 lambda output, begun: self._host.launcher.run(prepared, launch, terms, output, stop, begun),
@@ -158,7 +160,7 @@ class Attempts:
         progress = replace(stay.progress, seq=last)
         return await self._follow(
             claim,
-            Handed(sandbox, container, terms, progress, spec, files),
+            Handed(sandbox, container, terms, progress, spec, files, kind.ear(claim.job)),
             stop,
             ledger,
             lambda output, begun: self._host.launcher.resume(
@@ -263,6 +265,8 @@ class Attempts:
         async def append(frames: Sequence[Frame], progress: Progress) -> Fence:
             fence = await self._logs.append(claim, frames, progress)
             self._completion.changed(claim.job.id)
+            if handed.ear is not None and fence is Fence.HELD:
+                await handed.ear(frames)
             return fence
 
         limit = self._output_limits.kill_bytes

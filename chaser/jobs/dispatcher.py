@@ -20,6 +20,7 @@ from chaser.ids import JobId, KeyId, WorkerId
 from chaser.jobs.completion import Completion
 from chaser.jobs.driver import Driver
 from chaser.jobs.job import Job
+from chaser.jobs.partings import Partings
 from chaser.jobs.ports import FREE, Claim, Full, JobStore, Stay
 from chaser.jobs.reason import Reason
 from chaser.measures import Measure, Sort
@@ -37,15 +38,11 @@ AT_ONCE = datetime.min.replace(tzinfo=UTC)
 HELD = timedelta(seconds=5)
 """The longest sleep while no new job may start: nothing tells of room on a disk."""
 
-CANCEL_MESSAGES = {
-    Reason.CLIENT_GONE: "The client closed its connection; send `Prefer: respond-async` for a run that outlives it.",
-    Reason.CANCELLED_BY_GITHUB: "GitHub cancelled the workflow job.",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
     task: "asyncio.Task[None]"
+    claim: Claim
     stop: Stop
     key_id: KeyId | None
     cap: int | None
@@ -66,6 +63,7 @@ class Dispatcher:
         self,
         store: JobStore,
         driver: Driver,
+        partings: Partings,
         completion: Completion,
         clock: Clock,
         worker: WorkerId,
@@ -79,6 +77,7 @@ class Dispatcher:
         profiles that may not fill every slot."""
         self._store = store
         self._driver = driver
+        self._partings = partings
         self._completion = completion
         self._clock = clock
         self._worker = worker
@@ -112,7 +111,7 @@ class Dispatcher:
         if running is None:
             self._early_stops[job_id] = reason
         else:
-            _request(running.stop, reason)
+            self._partings.part(running.claim, running.stop, reason)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -213,9 +212,9 @@ class Dispatcher:
         job = claim.job
         stop = Stop()
         if (reason := self._early_stops.pop(job.id, job.cancel_requested)) is not None:
-            _request(stop, reason)
+            self._partings.part(claim, stop, reason)
         task = asyncio.create_task(self._drive(claim, stop, stay), name=f"job {job.id}")
-        self._running[job.id] = Running(task, stop, job.key_id, None, job.profile)
+        self._running[job.id] = Running(task, claim, stop, job.key_id, None, job.profile)
         self._completion.changed(job.id)
 
     async def _learn_cap(self, job: Job) -> None:
@@ -230,6 +229,7 @@ class Dispatcher:
             with bound_contextvars(job_id=claim.job.id):
                 await self._driver.drive(claim, stop, stay)
         finally:
+            self._partings.over(claim.job.id)
             del self._running[claim.job.id]
             # An end may have made the next in a line ready.
             self._look = self._look or claim.job.waits_in_line
@@ -260,7 +260,3 @@ class Dispatcher:
             ),
             slots=slots,
         )
-
-
-def _request(stop: Stop, reason: Reason) -> None:
-    stop.request(reason, CANCEL_MESSAGES.get(reason, "It was cancelled by request."))

@@ -5,7 +5,7 @@ run in a sandbox, and those that the service does itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from chaser.errors import Unavailable
 from chaser.ids import UploadId
 from chaser.jobs.job import NO_SECRETS, Job, Secrets, Verdict
+from chaser.jobs.logs import Frame
+from chaser.jobs.reason import Reason
 from chaser.keys import Scope
 from chaser.sandboxes.ending import Ending
 from chaser.sandboxes.engine import Image
@@ -24,6 +26,8 @@ from chaser.sandboxes.spec import Files, Launch, SandboxSpec, WorkspaceMode
 
 log = structlog.stdlib.get_logger()
 InputT = TypeVar("InputT", bound=BaseModel)
+Ear = Callable[[Sequence[Frame]], Awaitable[None]]
+"""Raises nothing: what it hears has been stored, and is told once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,12 @@ class SandboxKind(Kind[InputT]):
     """Whether a next attempt waits for as long as the outside has asked for (a rate limit, say). One whose caller waits
     for the answer does not: better to fail soon."""
 
+    asks_first: frozenset[Reason] = frozenset()
+    """For these reasons a run is not told to end before `release` has agreed."""
+
+    async def begins(self, job: Job) -> None:
+        """An attempt begins, before anything is made for it. Raises `Unavailable`; then it is tried again."""
+
     @abstractmethod
     def spec(self, job: Job) -> SandboxSpec:
         """The sandbox that the job needs. Raises `Refused` if it cannot be had any more (its profile is gone)."""
@@ -109,6 +119,17 @@ class SandboxKind(Kind[InputT]):
     def files(self, job: Job) -> Files | None:
         """What goes in before and comes out after; none: nothing."""
         return None
+
+    def ear(self, job: Job) -> Ear | None:
+        """What is told of the sandbox's output, once it is stored; none: nobody listens."""
+        return None
+
+    async def release(self, job: Job) -> bool:
+        """Whether a run may be ended whose end was asked for; false: the outside has other work for it, and it goes on.
+
+        Raises `Unavailable` where the outside does not say; then it is asked again, and the run goes on meanwhile.
+        """
+        return True
 
     async def settle(self, job: Job) -> None:
         """Undo what `launch` made outside, after the attempt has ended, however it ended. May run twice.

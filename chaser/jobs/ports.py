@@ -272,6 +272,10 @@ class JobStore(Protocol):
         """
         ...
 
+    async def spare(self, claim: Claim, reason: Reason) -> Fence:
+        """Take back that its end was asked for, for this reason: the run goes on."""
+        ...
+
     async def promote(self, now: datetime) -> int:
         """Make ready what has become due and is first in its lines; returns how many."""
         ...

@@ -39,6 +39,48 @@ class Demands(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RunnerRow:
+    """What is known of the runner of a job's latest attempt."""
+
+    job_id: JobId
+    attempt: int
+    name: str
+    begun_at: datetime
+    """When the attempt began: from here on there may be a sandbox, and then a registration of that name."""
+    runner_id: int | None = None
+    """GitHub's; none until its answer has come."""
+    prepared_at: datetime | None = None
+    """When its sandbox was ready, and the registration was asked for."""
+    minted_at: datetime | None = None
+    online_at: datetime | None = None
+    """When it was first known to listen for jobs."""
+    removed_at: datetime | None = None
+    """When its registration was known to be gone, or never to have been."""
+
+
+class Runners(Protocol):
+    """How far runners have come. Each step is told of one attempt, and nothing is written once there is a later one."""
+
+    async def begun(self, job_id: JobId, attempt: int, name: str, at: datetime) -> None:
+        """An attempt at a runner begins: the demand that it is for is `starting`."""
+        ...
+
+    async def minted(
+        self, job_id: JobId, attempt: int, runner_id: int, prepared_at: datetime, at: datetime
+    ) -> None: ...
+
+    async def online(self, job_id: JobId, attempt: int, at: datetime) -> None:
+        """It listens for jobs: the demand is `online`. Only the first time counts."""
+        ...
+
+    async def removed(self, job_id: JobId, attempt: int, at: datetime) -> None: ...
+
+    async def of(self, job_id: JobId, attempt: int) -> RunnerRow | None:
+        """None where that attempt has not begun, or a later one has."""
+        ...
+
+
 class Installations(Protocol):
     async def list(self) -> Sequence[Installation]:
         """All that are known, the deleted ones too, by id."""

@@ -11,15 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from chaser.clock import Clock
 from chaser.errors import Refused, Unavailable
-from chaser.ids import InstanceId
 from chaser.jobs.job import Job, Status, Verdict
-from chaser.jobs.kind import Admitted, Bounds, Output, SandboxKind
+from chaser.jobs.kind import Admitted, Bounds, Ear, Output, SandboxKind
 from chaser.jobs.reason import Reason
-from chaser.jobs.row import integer, optional_integer, optional_number, optional_text, text, texts
+from chaser.jobs.row import optional_integer, optional_number, text
 from chaser.runners.ages import Ages
 from chaser.runners.decide import KIND
+from chaser.runners.enrolment import Enrolments, no_credentials, owner_of
 from chaser.runners.policy import Level
-from chaser.runners.registration import Owner, Registrar, runner_name
 from chaser.runners.setup_info import SetupInfo, writing
 from chaser.runners.versions import Ended, Standing, finding
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
@@ -39,14 +38,6 @@ https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.
 """
 
 _CANCELLED = frozenset({Reason.CANCELLED_BY_USER, Reason.CANCELLED_BY_GITHUB, Reason.CLIENT_GONE})
-_NO_REGISTRAR = (
-    "GitHub asks for a runner, and there are no credentials to register one with: "
-    "run `chaser github setup`, or set github.app_id and github.private_key."
-)
-
-
-RETRY_WITHOUT_CREDENTIALS = 60.0
-"""Seconds."""
 RETRY_TOO_OLD = 300.0
 """Seconds between two looks at an image whose runner is no longer served."""
 
@@ -78,23 +69,22 @@ class Runner(SandboxKind[RunnerInput]):
     open = False
     output = Output.NONE
     patient = True
+    asks_first = frozenset({Reason.CANCELLED_BY_GITHUB})
 
     def __init__(
         self,
         profiles: Mapping[str, Profile],
-        instance: InstanceId,
-        registrar: Callable[[], Registrar | None],
+        enrolments: Enrolments,
         ages: Callable[[], Ages | None],
         clock: Clock,
         public_url: str | None = None,
     ) -> None:
-        """`registrar` and `ages` are asked each time: credentials can come while the service runs.
+        """`ages` is asked each time: credentials can come while the service runs.
 
         `public_url` is where people find the service; none: it does not know.
         """
         self._profiles = profiles
-        self._instance = instance
-        self._registrar = registrar
+        self._enrolments = enrolments
         self._ages = ages
         self._clock = clock
         self._public_url = public_url
@@ -102,9 +92,11 @@ class Runner(SandboxKind[RunnerInput]):
     def admit(self, asked: RunnerInput, bounds: Bounds) -> Admitted:
         return Admitted(asked.model_dump(mode="json"), profile=asked.profile)
 
+    async def begins(self, job: Job) -> None:
+        await self._enrolments.begins(job)
+
     def spec(self, job: Job) -> SandboxSpec:
-        if self._registrar() is None:
-            raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR, retry_after=RETRY_WITHOUT_CREDENTIALS)
+        self._enrolments.possible()
         profile = self._profile(job)
         return SandboxSpec(
             image=profile.runner_image,
@@ -117,13 +109,11 @@ class Runner(SandboxKind[RunnerInput]):
         )
 
     async def launch(self, job: Job, image: Image) -> Launch:
-        registrar, ages = self._registrar(), self._ages()
-        if registrar is None or ages is None:
-            raise Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR)
-        profile = self._profile(job)
-        _check_age(profile.runner_image, await ages.standing(_owner(job), image))
-        labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
-        minted = await registrar.mint(_owner(job), self._runner_name(job), labels)
+        profile, ages = self._profile(job), self._ages()
+        if ages is None:
+            raise no_credentials()
+        _check_age(profile.runner_image, await ages.standing(owner_of(job), image))
+        minted = await self._enrolments.mint(job)
         secret = {JIT_VARIABLE: minted.jit_config.reveal()}
         command = writing(self._setup_info(job, profile, image)) + RUN
         step = Step(command, env=secret, replaces_shell=True, grace=GRACE)
@@ -139,18 +129,14 @@ class Runner(SandboxKind[RunnerInput]):
             url=self._public_url and f"{self._public_url}/v1/jobs/{job.id}",
         )
 
+    def ear(self, job: Job) -> Ear:
+        return self._enrolments.ear(job)
+
+    async def release(self, job: Job) -> bool:
+        return await self._enrolments.release(job)
+
     async def settle(self, job: Job) -> None:
-        """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""
-        registrar = self._registrar()
-        if registrar is None:
-            return
-        try:
-            left = await registrar.find(_owner(job), self._runner_name(job))
-            if left is not None:
-                await registrar.remove(_owner(job), left.runner_id)
-        except Refused as error:
-            # The App was removed, say. How the job ended is decided already, and this does not change it.
-            raise Unavailable(error.reason, error.message) from error
+        await self._enrolments.settle(job)
 
     def verdict(self, job: Job, ending: Ending) -> Verdict:
         """The runner's exit status is a hint: run.sh turns most of them into 0, whether a job ran or not."""
@@ -175,10 +161,9 @@ class Runner(SandboxKind[RunnerInput]):
     def _verdict(
         self, job: Job, status: Status, reason: Reason | None, message: str | None, code: int | None
     ) -> Verdict:
-        return Verdict(status, reason, message, {"exit_code": code, "runner_name": self._runner_name(job)})
-
-    def _runner_name(self, job: Job) -> str:
-        return runner_name(self._instance, job.id, job.attempt)
+        return Verdict(
+            status, reason, message, {"exit_code": code, "runner_name": self._enrolments.name(job)}
+        )
 
     def _profile(self, job: Job) -> Profile:
         name = text(job.input, "profile")
@@ -205,13 +190,4 @@ def _limits(job: Job, profile: Profile) -> Limits:
         usual,
         cpus=usual.cpus if cpus is None else min(cpus, most.cpus),
         memory_bytes=usual.memory_bytes if memory is None else min(memory, most.memory_bytes),
-    )
-
-
-def _owner(job: Job) -> Owner:
-    return Owner(
-        installation_id=integer(job.input, "installation_id"),
-        repository=text(job.input, "repository"),
-        organization=optional_text(job.input, "organization"),
-        level=Level(optional_text(job.input, "level") or Level.ORGANIZATION),
     )

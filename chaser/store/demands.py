@@ -65,7 +65,7 @@ class DemandTable:
         return await self._database.read(lambda connection: _story(connection, workflow_job_id))
 
     async def reached(self, job_id: JobId, state: State, at: datetime) -> None:
-        await self._database.write(lambda connection: _reached(connection, job_id, state, at))
+        await self._database.write(lambda connection: reach(connection, job_id, state, at))
 
 
 def lock_owner(connection: Connection, repository: str) -> None:
@@ -125,7 +125,7 @@ def _story(connection: Connection, workflow_job_id: int) -> Story | None:
     return Story(_demand(row), [_delivery(each) for each in told])
 
 
-def _reached(connection: Connection, job_id: JobId, state: State, at: datetime) -> None:
+def reach(connection: Connection, job_id: JobId, state: State, at: datetime) -> None:
     found = of_job(connection, job_id)
     if found is None:
         return

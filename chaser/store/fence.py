@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, null, select, update
 
 from chaser.jobs.job import LIVE, Status
 from chaser.jobs.ports import Claim, Fence
+from chaser.jobs.reason import Reason
 from chaser.store.job_rows import AnyRow
 from chaser.store.notices import job_changed
 from chaser.store.steps import Step, was
@@ -46,6 +47,11 @@ _BEGIN = Step(
     was(Status.STARTING),
     tells=job_changed,
 )
+_SPARE = (
+    update(jobs)
+    .where(held(LIVE), jobs.c.cancel_requested == bindparam("asked_for"))
+    .values(cancel_requested=null())
+)
 _RUNS = select(jobs.c.id).where(held(frozenset({Status.RUNNING})))
 _HOLD = select(jobs.c.id).where(held(LIVE)).with_for_update(read=True)
 _LOCK = select(jobs).where(held(LIVE)).with_for_update()
@@ -66,6 +72,11 @@ def begin(connection: Connection, claim: Claim, at: datetime) -> Fence:
         return Fence.HELD
     begun_already = connection.execute(_RUNS, names(claim)).first()
     return Fence.LOST if begun_already is None else Fence.HELD
+
+
+def spare(connection: Connection, claim: Claim, reason: Reason) -> Fence:
+    changed = connection.execute(_SPARE, {**names(claim), "asked_for": reason.value})
+    return Fence.HELD if changed.rowcount else Fence.LOST
 
 
 def hold(connection: Connection, claim: Claim) -> Fence:

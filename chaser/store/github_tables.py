@@ -8,7 +8,7 @@ from sqlmodel import Field
 from chaser.runners.demand import OPEN, OWED, State
 from chaser.runners.inbox import Decision
 from chaser.store.columns import Document, Ident, Instant, Words
-from chaser.store.table_row import TableRow, among, checks, partial, table_of
+from chaser.store.table_row import TableRow, among, checks, job_reference, partial, table_of
 
 UNSETTLED = f"installation_id IS NOT NULL AND {among('state', OPEN)}"
 
@@ -66,6 +66,30 @@ class DemandsTable(TableRow, table=True):
     changed_at: datetime = Field(sa_column=Column(Instant, nullable=False))
 
 
+class RunnersTable(TableRow, table=True):
+    """The runner of a job's latest attempt that came so far as to have one."""
+
+    __table_args__ = (
+        *checks(
+            {
+                "attempt_positive": "attempt > 0",
+                "minted_has_id": "(minted_at IS NULL) = (runner_id IS NULL)",
+            }
+        ),
+    )
+
+    job_id: str = Field(sa_column=job_reference(primary_key=True))
+    attempt: int = Field(sa_column=Column(Integer, nullable=False))
+    name: str = Field(sa_column=Column(Ident, nullable=False))
+    runner_id: int | None = Field(sa_column=Column(BigInteger))
+    begun_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    prepared_at: datetime | None = Field(sa_column=Column(Instant))
+    minted_at: datetime | None = Field(sa_column=Column(Instant))
+    online_at: datetime | None = Field(sa_column=Column(Instant))
+    removed_at: datetime | None = Field(sa_column=Column(Instant))
+    """When its registration was known to be gone, or never to have been."""
+
+
 class InstallationsTable(TableRow, table=True):
     """Where the App is installed, or was."""
 
@@ -80,4 +104,5 @@ class InstallationsTable(TableRow, table=True):
 
 
 demands = table_of(DemandsTable)
+runners = table_of(RunnersTable)
 installations = table_of(InstallationsTable)

@@ -151,6 +151,9 @@ class Jobs:
         )
         return self._job(row)
 
+    async def spare(self, claim: Claim, reason: Reason) -> Fence:
+        return await self._database.write_alone(lambda connection: fence.spare(connection, claim, reason))
+
     async def promote(self, now: datetime) -> int:
         moment, total = self._database.moment(now), 0
         while True:

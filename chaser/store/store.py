@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chaser.clock import Clock
 from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
-from chaser.runners.ports import Demands, Installations
+from chaser.runners.ports import Demands, Installations, Runners
 from chaser.store import schema
 from chaser.store.apps import AppTable
 from chaser.store.artifacts import ArtifactTable
@@ -24,6 +24,7 @@ from chaser.store.notices import notices_of
 from chaser.store.passes import PassTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
+from chaser.store.runners import RunnerTable
 from chaser.store.sealing import Sealer, SealingKey
 from chaser.store.tallies import Tallies
 from chaser.store.transactions import transact
@@ -41,6 +42,7 @@ class Store:
     keys: Keys
     inbox: Deliveries
     demands: Demands
+    runners: Runners
     installations: Installations
     apps: AppTable
     passes: PassTable
@@ -90,6 +92,7 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         keys=Keys(database),
         inbox=Deliveries(database, sealer),
         demands=DemandTable(database),
+        runners=RunnerTable(database),
         installations=InstallationTable(database),
         apps=AppTable(database, sealer),
         passes=PassTable(database),

@@ -9,7 +9,7 @@ from sqlmodel import Field
 from chaser.runners.inbox import Decision
 from chaser.runners.passes import Purpose
 from chaser.store.columns import Document, Ident, Instant, Words
-from chaser.store.github_tables import demands, installations
+from chaser.store.github_tables import demands, installations, runners
 from chaser.store.job_tables import jobs, log_frames, sandboxes, transitions, turns, workers
 from chaser.store.table_row import TableRow, among, checks, job_reference, metadata, partial, table_of
 
@@ -24,6 +24,7 @@ __all__ = [
     "jobs",
     "log_frames",
     "metadata",
+    "runners",
     "sandboxes",
     "setup_passes",
     "snapshots",

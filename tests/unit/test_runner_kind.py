@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,14 @@ from chaser.clock import ManualClock
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId, JobId, new_id, new_job_id
 from chaser.jobs.job import NO_SECRETS, Job, Status
-from chaser.jobs.kind import Admitted, AnyKind
+from chaser.jobs.kind import Admitted, AnyKind, Ear
+from chaser.jobs.logs import Frame, Stream
 from chaser.jobs.reason import Reason
 from chaser.runners.ages import Ages
 from chaser.runners.decide import MAX_ATTEMPTS
+from chaser.runners.enrolment import Enrolments
 from chaser.runners.policy import Level
+from chaser.runners.ports import RunnerRow
 from chaser.runners.registration import (
     Minted,
     Owner,
@@ -111,13 +115,45 @@ class Calendar:
         return Schedule(NOW, None) if version == OLD else Schedule(None, None)
 
 
-def runner(registry: Registry | None, clock: ManualClock | None = None) -> Runner:
+@dataclass
+class Book:
+    """How far runners have come, as the store keeps it."""
+
+    rows: dict[JobId, RunnerRow] = field(default_factory=dict[JobId, RunnerRow])
+    faults: list[Unavailable] = field(default_factory=list[Unavailable])
+    """What a write raises, in turn."""
+
+    async def begun(self, job_id: JobId, attempt: int, name: str, at: datetime) -> None:
+        self.rows[job_id] = RunnerRow(job_id, attempt, name, at)
+
+    async def minted(
+        self, job_id: JobId, attempt: int, runner_id: int, prepared_at: datetime, at: datetime
+    ) -> None:
+        self._note(job_id, attempt, runner_id=runner_id, prepared_at=prepared_at, minted_at=at)
+
+    async def online(self, job_id: JobId, attempt: int, at: datetime) -> None:
+        self._note(job_id, attempt, online_at=at)
+
+    async def removed(self, job_id: JobId, attempt: int, at: datetime) -> None:
+        self._note(job_id, attempt, removed_at=at)
+
+    async def of(self, job_id: JobId, attempt: int) -> RunnerRow | None:
+        row = self.rows.get(job_id)
+        return row if row is not None and row.attempt == attempt else None
+
+    def _note(self, job_id: JobId, attempt: int, **said: Any) -> None:  # noqa: ANN401  # the fields of a value object
+        if self.faults:
+            raise self.faults.pop(0)
+        if job_id in self.rows and self.rows[job_id].attempt == attempt:
+            self.rows[job_id] = replace(self.rows[job_id], **said)
+
+
+def runner(registry: Registry | None, clock: ManualClock | None = None, book: Book | None = None) -> Runner:
     clock = clock or ManualClock(START)
     ages = Ages(Calendar(), clock)
     return Runner(
         {"large": LARGE},
-        INSTANCE,
-        lambda: registry,
+        Enrolments(INSTANCE, lambda: registry, book or Book(), clock),
         lambda: ages,
         clock,
         "https://chaser.example.com",
@@ -228,6 +264,129 @@ async def test_a_runner_that_github_serves_no_more_is_not_registered_and_its_job
     assert len(registry.runners) == 2
 
 
+async def test_how_far_it_has_come_is_noted_with_its_times() -> None:
+    book, clock, mine = Book(), ManualClock(START), job()
+    kind = runner(Registry(), clock, book)
+    await kind.begins(mine)
+    clock.advance(timedelta(seconds=2))
+    await kind.launch(mine, IMAGE)
+    clock.advance(timedelta(seconds=3))
+    await prints(kind.ear(mine), b"Connected to GitHub\n", b"2026-01-01: Listening for Jobs\n")
+    await kind.settle(mine)
+
+    row = book.rows[mine.id]
+    assert (row.attempt, row.name, row.runner_id) == (1, runner_name(INSTANCE, mine.id, 1), 1)
+    assert row.begun_at == START
+    assert row.prepared_at == row.minted_at == START + timedelta(seconds=2)
+    assert row.online_at == row.removed_at == START + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("printed", "listens"),
+    [
+        ((b"Listening for Jobs",), True),
+        ((b"... Listening f", b"", b"or Jobs\n"), True),
+        ((b"Listening for", b"getfulness", b" Jobs"), False),
+    ],
+)
+async def test_it_is_online_once_it_says_that_it_listens(printed: Sequence[bytes], listens: bool) -> None:
+    book, mine = Book(), job()
+    kind = runner(Registry(), None, book)
+    await kind.begins(mine)
+    await prints(kind.ear(mine), *printed)
+    assert (book.rows[mine.id].online_at is not None) == listens
+
+
+async def test_a_store_that_is_away_is_told_later_that_it_listens() -> None:
+    book, mine = Book(), job()
+    kind = runner(Registry(), None, book)
+    await kind.begins(mine)
+    book.faults.append(Unavailable(Reason.STORE_UNAVAILABLE, "away"))
+    ear = kind.ear(mine)
+    await prints(ear, b"Listening for Jobs")
+    assert book.rows[mine.id].online_at is None
+    await prints(ear, b"\n")
+    assert book.rows[mine.id].online_at is not None
+
+
+async def test_what_github_no_longer_wants_loses_its_registration_before_its_sandbox() -> None:
+    registry, mine = Registry(), job()
+    kind = runner(registry)
+    await kind.begins(mine)
+    await kind.launch(mine, IMAGE)
+    assert Reason.CANCELLED_BY_GITHUB in kind.asks_first
+    assert await kind.release(mine)
+    assert registry.runners == {}
+
+
+async def test_what_has_another_job_by_now_is_left_alone() -> None:
+    registry, mine = Registry(), job()
+    kind = runner(registry)
+    await kind.begins(mine)
+    await kind.launch(mine, IMAGE)
+    (name,) = registry.runners
+    registry.runners[name] = Registration(1, name, online=True, busy=True)
+    assert not await kind.release(mine)
+    assert set(registry.runners) == {name}
+
+
+async def test_what_is_gone_at_github_already_may_end() -> None:
+    registry, mine = Registry(), job()
+    kind = runner(registry)
+    await kind.begins(mine)
+    await kind.launch(mine, IMAGE)
+    registry.runners.clear()
+    assert await kind.release(mine)
+
+
+async def test_what_was_never_registered_may_end_without_a_question() -> None:
+    class Silent(Registry):
+        async def remove(self, owner: Owner, runner_id: int) -> Removal:
+            raise AssertionError
+
+    mine = job()
+    kind = runner(Silent())
+    assert await kind.release(mine)
+    await kind.begins(mine)
+    assert await kind.release(mine)
+
+
+async def test_while_github_does_not_answer_nothing_is_concluded() -> None:
+    class Away(Registry):
+        async def remove(self, owner: Owner, runner_id: int) -> Removal:
+            raise Unavailable(Reason.GITHUB_UNAVAILABLE, "GitHub did not answer.")
+
+    mine = job()
+    kind = runner(Away())
+    await kind.begins(mine)
+    await kind.launch(mine, IMAGE)
+    with pytest.raises(Unavailable):
+        await kind.release(mine)
+
+
+async def test_what_was_released_is_settled_without_another_question() -> None:
+    class Counted(Registry):
+        asked = 0
+
+        async def find(self, owner: Owner, name: str) -> Registration | None:
+            self.asked += 1
+            return await super().find(owner, name)
+
+    registry, book, mine = Counted(), Book(), job()
+    kind = runner(registry, None, book)
+    await kind.begins(mine)
+    await kind.launch(mine, IMAGE)
+    await kind.release(mine)
+    await kind.settle(mine)
+    assert registry.asked == 0
+    assert book.rows[mine.id].removed_at is not None
+
+
+async def prints(ear: Ear, *pieces: bytes) -> None:
+    for seq, data in enumerate(pieces, start=1):
+        await ear([Frame(seq, Stream.OUTPUT, START, data)])
+
+
 async def test_settling_leaves_no_registration_and_may_run_twice() -> None:
     registry = Registry()
     await runner(registry).launch(job(), IMAGE)
@@ -241,8 +400,11 @@ async def test_settling_leaves_a_busy_runner_to_github() -> None:
     await runner(registry).launch(job(), IMAGE)
     (name,) = registry.runners
     registry.runners[name] = Registration(1, name, online=True, busy=True)
-    await runner(registry).settle(job())
+    book = Book()
+    await book.begun(job().id, 1, name, START)
+    await runner(registry, None, book).settle(job())
     assert set(registry.runners) == {name}
+    assert book.rows[job().id].removed_at is None
 
 
 async def test_settling_where_github_refuses_does_not_change_how_the_job_ended() -> None:
