@@ -95,6 +95,31 @@ def repository(full_name: str, kind: Kind, *, private: bool = True, at: str = AT
     }
 
 
+def deployment(repository: str, environment: str, number: int, at: tuple[str, str]) -> dict[str, object]:
+    """To an environment, with the times of its making and its last change.
+
+    https://docs.github.com/en/rest/deployments/deployments
+    """
+    api = f"{API}/repos/{repository}/deployments/{number}"
+    return {
+        "id": number,
+        "node_id": "DE_kwDOAAAAAA",
+        "url": api,
+        "sha": "0" * 40,
+        "ref": "main",
+        "task": "deploy",
+        "payload": {},
+        "original_environment": environment,
+        "environment": environment,
+        "description": None,
+        "creator": account("octocat", "User"),
+        "created_at": at[0],
+        "updated_at": at[1],
+        "statuses_url": f"{api}/statuses",
+        "repository_url": f"{API}/repos/{repository}",
+    }
+
+
 def short_repositories(names: Iterable[str]) -> list[dict[str, object]]:
     """As installation events list them."""
     return [

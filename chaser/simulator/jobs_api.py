@@ -59,14 +59,14 @@ class JobsApi:
     async def runs(self, request: Request) -> Response:
         """Newest first. `status` may also name a conclusion."""
         ids = dict.fromkeys(job.run_id for job in self._world.jobs.values() if _here(request, job))
-        states = [_run_body(self._workflows.latest(run_id)) for run_id in reversed(list(ids))]
+        states = [_run_body(self._workflows.current(run_id)) for run_id in reversed(list(ids))]
         wanted = request.query_params.get("status")
         found = [one for one in states if wanted in {None, one["status"], one["conclusion"]}]
         return paged(request, "workflow_runs", found)
 
     async def run(self, request: Request) -> Response:
         found = self._run(request)
-        return ok(_run_body(self._workflows.latest(found[0].run_id))) if found else not_found()
+        return ok(_run_body(self._workflows.current(found[0].run_id))) if found else not_found()
 
     async def jobs(self, request: Request) -> Response:
         """Of the latest attempt, unless another or all are asked for."""
@@ -132,7 +132,7 @@ def _run_body(jobs: Sequence[Job]) -> dict[str, object]:
         "head_sha": "0" * 40,
         "path": ".github/workflows/ci.yml",
         "run_number": 1,
-        "run_attempt": job.attempt,
+        "run_attempt": max(each.attempt for each in jobs),
         "event": "push",
         "display_title": "Try it",
         "status": status,

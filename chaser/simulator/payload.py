@@ -46,6 +46,10 @@ class Job:
     ended: datetime | None = None
     environment: str | None = None
     """Whose approval it waits for, or has got."""
+    gated: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When that last changed."""
+    again_of: int | None = None
+    """The job of an earlier attempt that this one runs again."""
     runner_id: int | None = None
     runner_name: str | None = None
     runner_group: tuple[int, str] | None = None
@@ -70,6 +74,9 @@ def workflow_job(action: str, job: Job) -> dict[str, object]:
         "repository": bodies.repository(job.repository, job.kind, private=job.private, at=_time(job.at)),
         "sender": bodies.account(owner if job.organization is None else "octocat", "User"),
     }
+    if job.environment is not None:
+        at = _time(job.at), _time(job.gated)
+        payload["deployment"] = bodies.deployment(job.repository, job.environment, job.run_id, at)
     if job.organization is not None:
         payload["organization"] = bodies.organization(job.organization)
     if job.installation_id is not None:

@@ -56,7 +56,7 @@ class Workflows:
     def approve(self, run_id: int) -> None:
         for job in self.of_run(run_id):
             if job.status == "waiting":
-                self._tell("queued", replace(job, status="queued"))
+                self._tell("queued", replace(job, status="queued", gated=datetime.now(UTC)))
         self._assign()
 
     def cancel(self, run_id: int, *, force: bool = False) -> None:
@@ -73,9 +73,10 @@ class Workflows:
 
     def rerun(self, run_id: int, *, only_failed: bool = False) -> list[Job]:
         """New jobs with new ids, and the number of the attempt one higher."""
-        before = self.latest(run_id)
+        before = self.current(run_id)
+        attempt = max((job.attempt for job in before), default=0) + 1
         chosen = [job for job in before if not only_failed or job.conclusion not in {"success", "skipped"}]
-        jobs = [_once_more(job) for job in chosen]
+        jobs = [_once_more(job, attempt) for job in chosen]
         self._begin(jobs)
         return jobs
 
@@ -87,6 +88,12 @@ class Workflows:
         jobs = self.of_run(run_id)
         newest = max((job.attempt for job in jobs), default=1)
         return [job for job in jobs if job.attempt == newest]
+
+    def current(self, run_id: int) -> list[Job]:
+        """Each job as it was run last: one that was not run again is still that of an earlier attempt."""
+        jobs = self.of_run(run_id)
+        repeated = {job.again_of for job in jobs}
+        return [job for job in jobs if job.id not in repeated]
 
     # What runners do.
 
@@ -148,7 +155,7 @@ class Workflows:
         for job in jobs:
             self._tell("queued", job)
             if job.environment is not None:
-                self._tell("waiting", replace(job, status="waiting"))
+                self._tell("waiting", replace(job, status="waiting", gated=datetime.now(UTC)))
         self._assign()
 
     def _assign(self) -> None:
@@ -255,7 +262,7 @@ class Workflows:
             self._post.send("workflow_job", workflow_job(action, replace(job, installation_id=found.id)))
 
 
-def _once_more(job: Job) -> Job:
+def _once_more(job: Job, attempt: int) -> Job:
     return Job(
         job.labels,
         job.repository,
@@ -263,8 +270,9 @@ def _once_more(job: Job) -> Job:
         run_id=job.run_id,
         name=job.name,
         private=job.private,
-        attempt=job.attempt + 1,
+        attempt=attempt,
         environment=job.environment,
+        again_of=job.id,
         blank=job.blank,
         steps=tuple(replace(step, conclusion=None) for step in job.steps),
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import httpx
 import pytest
@@ -183,6 +184,12 @@ async def test_a_job_waits_for_the_approval_of_its_environment(side: Side) -> No
     assert (await side.far(runner, "message")).text.startswith(f"job {job.id} ")
     assert await side.told() == ["queued", "waiting", "queued", "in_progress"]
     models.WebhookWorkflowJobWaiting.model_validate(side.received[1][1])
+    times: list[datetime] = []
+    for _, body in side.received[:3]:
+        deployment = models.WebhookWorkflowJobQueued.model_validate({**body, "action": "queued"}).deployment
+        assert isinstance(deployment, models.Deployment)
+        times.append(deployment.updated_at)
+    assert times == sorted(times), "what orders them, when their order is lost"
 
 
 async def test_a_rerun_has_new_jobs_of_the_next_attempt(side: Side) -> None:
@@ -198,6 +205,10 @@ async def test_a_rerun_has_new_jobs_of_the_next_attempt(side: Side) -> None:
     assert (again.attempt, again.status) == (2, "queued")
     listed = (await side.get(f"{ACTIONS}/runs/{good.run_id}/jobs?filter=all")).json()
     assert [job["run_attempt"] for job in listed["jobs"]] == [1, 1, 2]
+    side.github.workflows.cancel(good.run_id)
+    assert (await side.post(f"{ACTIONS}/runs/{good.run_id}/rerun")).status_code == 201
+    assert [job.attempt for job in side.github.workflows.latest(good.run_id)] == [3, 3], "all of the run's"
+    assert (await side.get(f"{ACTIONS}/runs/{good.run_id}")).json()["run_attempt"] == 3
 
 
 async def test_a_runner_that_is_heard_of_no_more_loses_its_job_when_the_lease_is_over(side: Side) -> None:
