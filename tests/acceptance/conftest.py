@@ -4,6 +4,7 @@ from collections.abc import Generator, Mapping
 
 import pytest
 
+from tests.acceptance.github import GitHub, github_elsewhere
 from tests.acceptance.machine import DEFAULT, SMALL, build_image
 from tests.acceptance.service import Service, installation
 
@@ -18,6 +19,15 @@ def small_image() -> str:
 def default_image() -> str:
     build_image("default")
     return DEFAULT
+
+
+@pytest.fixture(scope="module")
+def github(tmp_path_factory: pytest.TempPathFactory) -> Generator[GitHub]:
+    """With the App installed for a person and two organizations."""
+    build_image("runner-simulated")
+    words = ("--account", "octocat", "--organization", "octo-org", "--organization", "hubbers")
+    with github_elsewhere(tmp_path_factory.mktemp("github"), *words) as github:
+        yield github
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.acceptance.service import Service, installation
 from tests.acceptance.waiting import until
 
 SECRET = "the webhook's"
@@ -49,8 +50,18 @@ class GitHub:
         self.order("settings", {"hook": {"url": url, "secret": SECRET}})
 
     def run(self, repository: str, *jobs: Mapping[str, object]) -> list[int]:
-        """The ids of the run's jobs."""
-        return [job["id"] for job in self.order("runs", {"repository": repository, "jobs": jobs})["jobs"]]
+        """The ids of the run's jobs, each of which has a name that no other has."""
+        named = [{"name": f"build-{secrets.token_hex(4)}", **job} for job in jobs]
+        return [job["id"] for job in self.order("runs", {"repository": repository, "jobs": named})["jobs"]]
+
+    def rerun(self, run_id: int, *, only_failed: bool = False) -> list[int]:
+        """The ids of the new jobs."""
+        act = "rerun-failed-jobs" if only_failed else "rerun"
+        return [job["id"] for job in self.order(f"runs/{run_id}/{act}")["jobs"]]
+
+    def cancel(self, job_id: int) -> None:
+        """Whoever reads the state after this finds the service told of what ended at once."""
+        self.order(f"runs/{self.job(job_id)['run_id']}/cancel")
 
     @property
     def state(self) -> dict[str, Any]:
@@ -63,10 +74,21 @@ class GitHub:
         """The job's log, as a person sees it at GitHub."""
         return self.http.get(f"/_logs/{job_id}").text
 
-    def ended(self, job_id: int) -> dict[str, Any]:
+    def job_when(self, job_id: int, status: str) -> dict[str, Any]:
         return until(
-            lambda: job if (job := self.job(job_id))["status"] == "completed" else None, f"{job_id} to end"
+            lambda: job if (job := self.job(job_id))["status"] == status else None, f"{job_id} to be {status}"
         )
+
+    def ended(self, job_id: int) -> dict[str, Any]:
+        return self.job_when(job_id, "completed")
+
+
+@contextmanager
+def fleet(place: Path, github: GitHub, settings: Mapping[str, str] | None = None) -> Generator[Service]:
+    """A service that works with it, and gets its deliveries."""
+    with installation(place, {**github.settings, **(settings or {})}) as service:
+        github.deliver_to(service.port)
+        yield service
 
 
 @contextmanager

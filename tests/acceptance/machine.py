@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,27 @@ class Docker:
     def volumes(self, instance: str) -> Sequence[str]:
         return self("volume", "ls", "--quiet", "--filter", f"label={INSTANCE}={instance}").split()
 
+    @contextmanager
+    def lives(self, instance: str) -> Generator[list[tuple[str, str]]]:
+        """How the engine tells of the instance's containers during the block, in order: `start` or `die`, and which.
+
+        The list is filled when the block has ended.
+        """
+        at = [] if self.host is None else ["--host", self.host]
+        which = ["--filter", "type=container", "--filter", f"label={INSTANCE}={instance}"]
+        shown = ["--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}} {{.ID}}"]
+        told: list[tuple[str, str]] = []
+        command = ["docker", *at, "events", "--since", self("info", "--format", "{{.SystemTime}}")]
+        with subprocess.Popen([*command, *which, *shown], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield told
+            finally:
+                process.terminate()
+            assert process.stdout is not None
+            for line in process.stdout:
+                action, _, container = line.strip().partition(" ")
+                told.append((action, container))
+
     def inspect(self, container: str) -> dict[str, Any]:
         return json.loads(self("inspect", container))[0]
 
@@ -45,6 +67,20 @@ class Docker:
             self.run("rm", "--force", "--volumes", *left)
         if kept := self.volumes(instance):
             self.run("volume", "rm", "--force", *kept)
+
+
+def most_at_once(lives: Sequence[tuple[str, str]]) -> int:
+    """Of containers that were told of as they started and died."""
+    running: set[str] = set()
+    most = 0
+    for action, container in lives:
+        if action == "start":
+            running.add(container)
+        else:
+            running.remove(container)
+        most = max(most, len(running))
+    assert not running
+    return most
 
 
 def build_image(name: str) -> None:
