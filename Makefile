@@ -40,7 +40,7 @@ images-export: setup-engine ## write the images to FILE, for a closed network: F
 images-import: setup-engine ## read them from FILE there, after a look at its checksum
 	@scripts/with-engine scripts/images-import "$$FILE"
 
-bench: setup-python setup-engine setup-packages image-small image-default ## compare with the bare Docker SDK and other queues, as ratios
+bench: setup-python setup-engine setup-packages image-small image-runner-simulated image-default ## compare with the bare Docker SDK and other queues, as ratios
 	@scripts/with-engine $(RUN) python -m bench $(ARGS)
 
 format: setup-python ## format the code and sort its imports

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import claims, containers, enqueue, queue, sandboxes, webhooks
+from bench import claims, containers, enqueue, queue, runners, sandboxes, webhooks
 from bench.report import say, timed
 
 
@@ -30,6 +30,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
     "queue": queue.measure,
     "enqueue": enqueue.measure,
     "webhooks": webhooks.measure,
+    "runners": runners.measure,
     "claims": claims.measure,
     "plans": claims.plans,
     "sandboxes": sandboxes.measure,
