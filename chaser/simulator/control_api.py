@@ -16,6 +16,7 @@ from starlette.routing import Route
 from chaser.simulator.answers import installation_body, runner_body
 from chaser.simulator.bodies import Kind
 from chaser.simulator.faults import Fault, Mishap
+from chaser.simulator.hearsay import Hearsay
 from chaser.simulator.installing import Installing
 from chaser.simulator.payload import Blank, Job, job_body
 from chaser.simulator.post import Post, item_body
@@ -31,6 +32,14 @@ class Run:
 
     repository: str
     jobs: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A line in the log of a runner that cannot reach the simulator."""
+
+    runner: str
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ class ControlApi:
         self._post = post
         self._workflows = workflows
         self._installing = installing
+        self._hearsay = Hearsay(world, workflows)
 
     def routes(self) -> list[Route]:
         run, installation = "/_sim/runs/{run_id:int}", "/_sim/installations/{installation_id:int}"
@@ -84,6 +94,7 @@ class ControlApi:
             "/_sim/settings": self.settings,
             "/_sim/ping": self.ping,
             "/_sim/release": self.release,
+            "/_sim/heard": self.hear,
         }
         return [
             *(Route(path, _answering(act), methods=["POST"]) for path, act in posts.items()),
@@ -172,6 +183,10 @@ class ControlApi:
         """What mishaps hold back goes out."""
         self._post.release()
         return {}
+
+    async def hear(self, request: Request) -> object:
+        said = await _read(Heard, request)
+        return {} if self._hearsay.hear(said.runner, said.line) else None
 
     async def state(self, request: Request) -> object:
         await self._post.settled()

@@ -1,12 +1,10 @@
 """The runner's far side, in place of the Actions service: a simulated runner says that it is there, takes a job, ends.
 
-Ours alone, and only for runners that can reach the simulator; the real one is not documented. Answers are lines of
-words for a shell: `job <id> <name>` and a `step <number> <always or success> <name> <script>` each, where name and
-script are base64; or `cancel`; or nothing.
+Ours alone, and only for runners that can reach the simulator; the real one is not documented. Answers are a job's lines
+(`message`), or `cancel`, or nothing.
 """
 
 import asyncio
-import base64
 import hmac
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from chaser.simulator.message import lines
 from chaser.simulator.payload import Job
 from chaser.simulator.workflows import Workflows
 from chaser.simulator.world import Runner, World
@@ -57,7 +56,7 @@ class FarSide:
         before = runner.job
         told = await _while_connected(request, self._workflows.message(runner))
         if told is not None:
-            return PlainTextResponse(_lines(told) if before is None else "cancel\n")
+            return PlainTextResponse(lines(told) if before is None else "cancel\n")
         return Response(status_code=204) if runner.id in self._world.runners else _gone()
 
     async def log(self, request: Request, runner: Runner) -> Response:
@@ -123,19 +122,6 @@ async def _hung_up(request: Request) -> None:
 def _conclusion(request: Request) -> str | None:
     given = request.query_params.get("conclusion")
     return given if given in _CONCLUSIONS else None
-
-
-def _lines(job: Job) -> str:
-    lines = [f"job {job.id} {_base64(job.name)}"]
-    lines += [
-        f"step {place} {'always' if step.always else 'success'} {_base64(step.name)} {_base64(step.run)}"
-        for place, step in enumerate(job.steps, start=1)
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 def _gone() -> Response:

@@ -8,13 +8,17 @@ import json
 import secrets
 from collections.abc import Mapping
 
+from chaser.simulator.message import lines
+from chaser.simulator.payload import Job
 from chaser.simulator.world import Runner
 
 FILES = (".runner", ".credentials", ".credentials_rsaparams")
 
 
-def encode(runner: Runner, host: str, far_side: str | None) -> str:
-    """`far_side`: the address at which this runner reports to the simulator; none where it cannot reach it."""
+def encode(runner: Runner, host: str, far_side: str | None, job: Job | None = None) -> str:
+    """`far_side`: the address at which this runner reports to the simulator; none where it cannot reach it, and then `job`
+    is what it runs without being told.
+    """
     settings: dict[str, object] = {
         "AgentId": str(runner.id),
         "AgentName": runner.name,
@@ -29,6 +33,8 @@ def encode(runner: Runner, host: str, far_side: str | None) -> str:
     if far_side is not None:
         settings["SimulatorUrl"] = f"{far_side}/_runner/{runner.id}"
         settings["SimulatorToken"] = runner.token
+    elif job is not None:
+        settings["SimulatorJob"] = _base64(lines(job))
     credentials = {
         "Scheme": "OAuth",
         "Data": {

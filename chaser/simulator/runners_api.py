@@ -75,7 +75,7 @@ class RunnersApi:
         runner = self._world.register(_scope(request), name, labels, number)
         if runner is None:
             return error(409, f"Already exists - A runner with the name *{name}* already exists.")
-        blob = jit.encode(runner, "https://github.com", self._far_side)
+        blob = jit.encode(runner, "https://github.com", self._far_side, self._workflows.likely(runner))
         return ok({"runner": runner_body(runner), "encoded_jit_config": blob}, 201)
 
     async def list(self, request: Request) -> Response:

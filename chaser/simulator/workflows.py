@@ -112,7 +112,7 @@ class Workflows:
         """What there is to tell the runner: its job, or (of a job that it runs) that it is cancelled. None: nothing."""
         if runner.status == "offline":
             self.online(runner)
-        if (told := self._news(runner)) is None:
+        if (told := self.news(runner)) is None:
             runner.bell.clear()
             self._heard(runner)
             try:
@@ -120,9 +120,23 @@ class Workflows:
                     await runner.bell.wait()
             except TimeoutError:
                 pass
-            told = self._news(runner)
+            told = self.news(runner)
         self._heard(runner)
         return told
+
+    def news(self, runner: Runner) -> Job | None:
+        """What there is to tell it now."""
+        if runner.offer is not None:
+            return self._take(runner, runner.offer)
+        job = self._running(runner)
+        return job if job is not None and job.cancelling else None
+
+    def likely(self, runner: Runner) -> Job | None:
+        """The job that it would be given, were it there now."""
+        group = self._world.group_of(runner)
+        waiting = [job for job in self._world.jobs.values() if job.status == "queued"]
+        made = pairs(waiting, [(runner, group)], newest_first=self._world.newest_first)
+        return made[0][0] if made else None
 
     def report(self, runner: Runner, place: int, conclusion: str) -> None:
         """Of one step, the first of which is number 1."""
@@ -171,12 +185,6 @@ class Workflows:
             runner.offer, runner.busy = job.id, True
             self._after(runner, self._world.patience.pick_up, self._not_picked_up)
             runner.bell.set()
-
-    def _news(self, runner: Runner) -> Job | None:
-        if runner.offer is not None:
-            return self._take(runner, runner.offer)
-        job = self._running(runner)
-        return job if job is not None and job.cancelling else None
 
     def _take(self, runner: Runner, job_id: int) -> Job:
         group = self._world.group_of(runner)

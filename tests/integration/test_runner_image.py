@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from chaser.simulator import jit
@@ -130,6 +131,31 @@ async def test_without_a_whole_configuration_it_says_why_and_ends_with_0_as_the_
 async def reachable() -> AsyncGenerator[GitHubSide]:
     async with simulated_github() as side:
         yield side
+
+
+@pytest.mark.parametrize(
+    ("command", "conclusion", "steps"), [("exit 0", "success", ["success"]), ("exit 3", "failure", [None])]
+)
+async def test_without_a_network_it_runs_the_job_in_its_configuration_and_its_log_tells_the_rest(
+    reachable: GitHubSide, command: str, conclusion: str, steps: list[str | None]
+) -> None:
+    plan = Plan(("chaser",), steps=(Step("a", f"echo this is it; {command}"),))
+    (job,) = reachable.github.workflows.start("octocat/example", [plan])
+    runner = reachable.world.register("repos/octocat/example", "chaser-test-1", ("chaser",))
+    assert runner is not None
+    likely = reachable.github.workflows.likely(runner)
+    _, output = await run(jit.encode(runner, "https://github.com", None, likely))
+    assert "this is it\n" in output
+    assert reachable.world.jobs[job.id].status == "queued", "nobody has told"
+    async with httpx.AsyncClient(base_url=reachable.url) as http:
+        for line in output.splitlines():
+            await http.post("/_sim/heard", json={"runner": runner.name, "line": line})
+        strange = {"runner": "nobody", "line": "Listening for Jobs"}
+        assert (await http.post("/_sim/heard", json=strange)).status_code == 404
+    ended = reachable.world.jobs[job.id]
+    assert (ended.status, ended.conclusion, ended.runner_name) == ("completed", conclusion, runner.name)
+    assert [step.conclusion for step in ended.steps] == steps
+    assert reachable.world.runners == {}
 
 
 def far(side: GitHubSide, name: str = "chaser-test-1") -> str:
