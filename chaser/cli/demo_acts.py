@@ -1,16 +1,12 @@
-"""What the demo does: a workflow job, three commands and a pipeline twice, and what each of them should come to."""
+"""What the demo does with commands: three of them and a pipeline twice, and what each of them should come to."""
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 
 from chaser.cli import document
-from chaser.cli.demo_children import ACCOUNT, Stage
+from chaser.cli.demo_children import Stage
 from chaser.cli.failure import Failure
-from chaser.cli.http import Document, answered, call, client
-
-_PATIENCE_SECONDS = 120
-_LONGEST_WAIT_MS = 30_000
+from chaser.cli.http import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,67 +94,3 @@ def _run_pipeline(stage: Stage, title: str, expected: str) -> Act:
         as_expected=ended.returncode == 0 and found == [expected, ""],
         document=job,
     )
-
-
-def run_workflow_job(stage: Stage) -> Act:
-    """One signed delivery in, as GitHub would send it; a container out that has served the job."""
-    begun = time.monotonic()
-    url = f"{stage.service.url}/webhooks/github"
-    repository = f"{ACCOUNT}/example"
-    words = ("deliver", "--url", url, "--label", "chaser", "--repository", repository)
-    sent = stage.program("chaser.simulator", *words)
-    if sent.returncode != 0:
-        raise Failure("demo_failed", f"The delivery was not accepted: {sent.stdout}{sent.stderr}".strip(), 1)
-    job = _ended(stage, _newest_runner(stage))
-    took = round((time.monotonic() - begun) * 1000)
-    asked = document.table(job.get("input"))
-    story = call(stage.service, "GET", f"/v1/github/jobs/{asked.get('workflow_job_id')}")
-    return Act(
-        title="a workflow job",
-        what=f"runs-on: chaser, in {repository}",
-        outcome=f"{job.get('status')}" + (f", {job['reason']}" if job.get("reason") else ""),
-        took_ms=took,
-        output=_log(stage, str(job["id"])) + _timeline(document.table(story.get("timeline"))),
-        as_expected=job.get("status") == "succeeded",
-        document={**job, "github": story},
-    )
-
-
-def _timeline(moments: Document) -> str:
-    """One line: how many milliseconds after the delivery each thing happened."""
-    at = {name: datetime.fromisoformat(value) for name, value in moments.items() if isinstance(value, str)}
-    first = at.get("delivered")
-    if first is None:
-        return ""
-    told = [
-        f"{name.replace('_', ' ')} +{round((moment - first).total_seconds() * 1000)} ms"
-        for name, moment in at.items()
-        # GitHub's own times are whole seconds, by its clock
-        if name not in {"created", "delivered", "running", "completed"}
-    ]
-    return f"(delivered, {', '.join(told)})\n"
-
-
-def _newest_runner(stage: Stage) -> str:
-    """The delivery and its job are stored together, so the answer to the one means that the other is there."""
-    page = call(stage.service, "GET", "/v1/jobs", {"kind": "github.runner", "limit": "1"})
-    jobs = document.items(page.get("data"))
-    if not jobs:
-        raise Failure("demo_failed", "The delivery was accepted, and there is no job for it.", 1)
-    return str(document.table(jobs[0])["id"])
-
-
-def _ended(stage: Stage, job_id: str) -> Document:
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        job = call(stage.service, "GET", f"/v1/jobs/{job_id}", {"wait_ms": str(_LONGEST_WAIT_MS)})
-        if job.get("finished_at") or time.monotonic() > until:
-            return job
-
-
-def _log(stage: Stage, job_id: str) -> str:
-    with client(stage.service) as made:
-        response = made.get(f"/v1/jobs/{job_id}/logs")
-    if not response.is_success:
-        answered(response)
-    return response.text

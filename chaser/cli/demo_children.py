@@ -30,9 +30,10 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the demo plays on. `environ` is for programs that talk to the service, or to it in GitHub's name."""
+    """What the demo plays on. `environ` is for programs that talk to the service; `github` is the other one's address."""
 
     service: Service
+    github: str
     environ: Mapping[str, str]
 
     def program(self, module: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -56,15 +57,15 @@ def stage(image: str, runner_image: str) -> Generator[Stage]:
         stack.enter_context(_terminable())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="chaser-demo-")))
         environ = _environment(folder, image, runner_image)
-        github = stack.enter_context(_simulator(folder, environ))
-        serving = {**environ, "CHASER_GITHUB__API_URL": github}
         url = f"http://127.0.0.1:{environ['CHASER_PORT']}"
+        github = stack.enter_context(_simulator(folder, environ, url))
+        serving = {**environ, "CHASER_GITHUB__API_URL": github}
         stack.enter_context(_service(folder, serving, url))
         key = (folder / "data" / "first.key").read_text(encoding="ascii").strip()
         service = Service(url, Secret(key))
         stack.callback(_delete_workspaces, service)
         stack.callback(_cancel_all, service)
-        yield Stage(service, {**serving, "CHASER_API_URL": url, "CHASER_API_KEY": key})
+        yield Stage(service, github, {**serving, "CHASER_API_URL": url, "CHASER_API_KEY": key})
 
 
 def _cancel_all(service: Service) -> None:
@@ -114,8 +115,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _simulator(folder: Path, environ: Mapping[str, str]) -> Generator[str]:
-    """Yields its address, which is the first that it prints, once it listens."""
+def _simulator(folder: Path, environ: Mapping[str, str], service: str) -> Generator[str]:
+    """Yields its address, which is the first that it prints, once it listens. It delivers to the service."""
     words = (
         "chaser.simulator",
         "serve",
@@ -125,8 +126,10 @@ def _simulator(folder: Path, environ: Mapping[str, str]) -> Generator[str]:
         _APP_ID,
         "--key",
         str(folder / "app.pem"),
+        "--hook-url",
+        f"{service}/webhooks/github",
     )
-    with _child((*words, "--account", ACCOUNT), folder, environ, "github.log") as process:
+    with _child((*words, "--organization", ACCOUNT), folder, environ, "github.log") as process:
         assert process.stdout is not None
         said = process.stdout.readline().split()
         found = [word for word in said if word.startswith("http://")]

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from chaser import app
 from chaser.cli import document, output
-from chaser.cli.demo_acts import COMMANDS, Act, run_command, run_pipeline_twice, run_workflow_job
+from chaser.cli.demo_acts import COMMANDS, Act, run_command, run_pipeline_twice
 from chaser.cli.demo_children import Stage, stage
+from chaser.cli.demo_workflow import run_workflow_job
 from chaser.cli.failure import Failure
 from chaser.cli.service import local_settings
 from chaser.profiles import DEFAULT_IMAGE

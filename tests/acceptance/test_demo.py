@@ -41,7 +41,11 @@ def test_the_demo_comes_out_as_it_should_and_leaves_nothing(tmp_path: Path) -> N
     assert [act["as_expected"] for act in acts] == [True] * 6
     assert "Listening for Jobs" in acts[0]["output"]
     assert "(delivered, planned +" in acts[0]["output"]
-    assert acts[0]["document"]["github"]["timeline"]["gone"] is not None
+    assert re.search(r"handed over \+\d+ ms, running \+\d+ ms, done \+\d+ ms", acts[0]["output"])
+    story = acts[0]["document"]["github"]
+    assert (story["state"], story["conclusion"]) == ("done", "success")
+    assert story["timeline"]["gone"] is not None
+    assert story["runner_name"] in acts[0]["output"], "GitHub knows whose log this is"
     assert [acts[at]["output"] for at in (4, 5)] == ["nothing is here yet\n", "the first run was here\n"]
     assert nothing_is_left(tmp_path, err)
     for act in acts:
