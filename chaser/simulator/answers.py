@@ -26,6 +26,13 @@ def error(status: int, message: str) -> Response:
     return JSONResponse(body, status)
 
 
+def too_many(seconds: int) -> Response:
+    """https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#rate-limit-errors"""
+    page = f"{_DOCS}/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"
+    message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+    return JSONResponse({"message": message, "documentation_url": page}, 403, {"retry-after": str(seconds)})
+
+
 def bad_credentials() -> Response:
     return error(401, "Bad credentials")
 

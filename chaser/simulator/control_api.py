@@ -18,6 +18,7 @@ from chaser.simulator.bodies import Kind
 from chaser.simulator.faults import Fault, Mishap
 from chaser.simulator.hearsay import Hearsay
 from chaser.simulator.installing import Installing
+from chaser.simulator.limits import Limit, Rates, Resource
 from chaser.simulator.payload import Blank, Job, job_body
 from chaser.simulator.post import Post, item_body
 from chaser.simulator.workflows import Plan, Workflows
@@ -56,6 +57,7 @@ class Exhaustion:
 
     seconds: float
     installation: int | None = None
+    resource: Resource = Resource.CORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Settings:
     groups: dict[str, tuple[Group, ...]] | None = None
     group_size: int | None = None
     deprecations: dict[str, tuple[str, str]] | None = None
+    rates: Rates | None = None
+    """Whole, as `patience`."""
 
 
 class ControlApi:
@@ -157,8 +161,9 @@ class ControlApi:
 
     async def exhaust(self, request: Request) -> object:
         asked = await _read(Exhaustion, request)
-        self._world.limits.exhaust(asked.installation, asked.seconds)
-        return self._world.limits.of(asked.installation).body()
+        limits = self._world.limits
+        limits.exhaust(asked.installation, asked.seconds, asked.resource)
+        return limits.of(asked.installation, asked.resource).body()
 
     async def settings(self, request: Request) -> object:
         asked, world = await _read(Settings, request), self._world
@@ -173,6 +178,7 @@ class ControlApi:
         world.public = world.public if asked.public is None else {name.lower() for name in asked.public}
         world.group_size = asked.group_size or world.group_size
         world.deprecations = asked.deprecations or world.deprecations
+        world.limits.rates = asked.rates or world.limits.rates
         return {"hook_url": world.hook.url}
 
     async def ping(self, request: Request) -> object:
@@ -196,6 +202,7 @@ class ControlApi:
             "runners": [{**runner_body(runner), "scope": runner.scope} for runner in world.runners.values()],
             "deliveries": [item_body(attempt) for attempt in self._post.attempts],
             "calls": [f"{call.base}|{call.line}" if call.base else call.line for call in world.calls],
+            "limit_hits": {limit.value: world.limits.hits[limit] for limit in Limit},
         }
 
 

@@ -8,13 +8,13 @@ import hashlib
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chaser.simulator.answers import error
+from chaser.simulator.answers import error, too_many
 from chaser.simulator.credentials import given_token
 from chaser.simulator.faults import Fault
-from chaser.simulator.limits import Budget
+from chaser.simulator.limits import Budget, Excess, Limit, resource_of
 from chaser.simulator.world import Call, World
 
 ENTERPRISE = "/api/v3"
@@ -56,12 +56,13 @@ class Front:
         self._world.calls.append(call)
         answer = _Answer()
         fault = self._world.fault_for(scope["method"], path)
-        await self._answer(inner, _noting(call, receive), answer, fault)
-        if fault is not None:
-            await asyncio.sleep(fault.delay)
-            if fault.status == 0:
-                return await _silence(receive)
-        return await _put(answer, send)
+        with self._world.limits.at_once(self._caller(scope)):
+            await self._answer(inner, _noting(call, receive), answer, fault)
+            if fault is not None:
+                await asyncio.sleep(fault.delay)
+                if fault.status == 0:
+                    return await _silence(receive)
+            return await _put(answer, send)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault | None) -> None:
         """The fault's answer, or the true one."""
@@ -73,23 +74,29 @@ class Front:
             await response(scope, receive, answer.send)
 
     async def _true(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        caller = self._caller(scope)
-        budget = self._world.limits.of(caller)
-        free = scope["path"].endswith(_FREE)
-        if budget.remaining or free:
+        caller, limits = self._caller(scope), self._world.limits
+        method, path = scope["method"], scope["path"].removeprefix(scope["root_path"])
+        budget = limits.of(caller, resource_of(method, path))
+        if path == _FREE:
             await self._app(scope, receive, answer.send)
+        elif (excess := limits.excess(caller, method, path)) is not None:
+            await _refusal(excess, caller)(scope, receive, answer.send)
         else:
-            message = f"API rate limit exceeded for installation ID {caller}."
-            await error(403, message)(scope, receive, answer.send)
-        unchanged = _conditional(scope, answer)
-        if not free and not unchanged and budget.remaining:
             budget.used += 1
+            await self._app(scope, receive, answer.send)
+            budget.used -= _conditional(scope, answer)
         _sign(answer, budget)
 
     def _caller(self, scope: Scope) -> object:
         token = given_token(Headers(scope=scope).get("authorization", ""))
         owner = self._world.token_owner(token)
         return None if owner is None else owner.id
+
+
+def _refusal(excess: Excess, caller: object) -> Response:
+    if excess.limit is Limit.PRIMARY:
+        return error(403, f"API rate limit exceeded for installation ID {caller}.")
+    return too_many(excess.seconds)
 
 
 def _conditional(scope: Scope, answer: _Answer) -> bool:

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from chaser.simulator.answers import ok
 from chaser.simulator.credentials import given_token
+from chaser.simulator.limits import Resource
 from chaser.simulator.world import World
 
 
@@ -18,5 +19,7 @@ class LimitsApi:
 
     async def get(self, request: Request) -> Response:
         owner = self._world.token_owner(given_token(request.headers.get("authorization", "")))
-        budget = self._world.limits.of(None if owner is None else owner.id).body()
-        return ok({"resources": {"core": budget, "search": budget}, "rate": budget})
+        caller = None if owner is None else owner.id
+        told = {each.value: self._world.limits.of(caller, each).body() for each in Resource}
+        core = told[Resource.CORE.value]
+        return ok({"resources": {**told, "search": core}, "rate": core})

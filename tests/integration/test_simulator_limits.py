@@ -11,6 +11,7 @@ from githubkit_schemas.v2026_03_10 import models  # pyright: ignore[reportMissin
 from chaser.simulator.app import GitHub, assemble
 from chaser.simulator.credentials import installation_token
 from chaser.simulator.faults import Fault, secondary_limit
+from chaser.simulator.limits import Limit, Rates, Resource
 from chaser.simulator.world import Group
 from tests.simulated import ORGANIZATION, PERSONAL, new_world
 
@@ -71,6 +72,64 @@ async def test_a_secondary_limit_says_how_long_to_wait(github: GitHub, http: htt
     refused = await http.get(RUNNERS)
     assert (refused.status_code, refused.headers["retry-after"]) == (403, "7")
     assert (await http.get(RUNNERS)).status_code == 200
+
+
+async def test_one_endpoint_gives_so_many_points_a_minute_and_a_write_costs_five(
+    github: GitHub, http: httpx.AsyncClient
+) -> None:
+    github.world.limits.rates = Rates(points=12, minute=0.5)
+    body = {"runner_group_id": 1, "labels": ["chaser"]}
+    minted = [
+        await http.post(f"{RUNNERS}/generate-jitconfig", json={**body, "name": f"n{n}"}) for n in range(3)
+    ]
+    assert [answer.status_code for answer in minted] == [201, 201, 403]
+    models.BasicError.model_validate_json(minted[-1].content)
+    assert (minted[-1].headers["retry-after"], minted[-1].headers["x-ratelimit-remaining"]) == ("1", "9998")
+    statuses = [(await http.get(RUNNERS)).status_code for _ in range(13)]
+    assert statuses == [200] * 12 + [403], "each endpoint has its own"
+    await asyncio.sleep(0.5)
+    assert (await http.get(RUNNERS)).status_code == 200
+    assert github.world.limits.hits == {Limit.POINTS: 2}
+
+
+async def test_registrations_have_an_hours_budget_of_their_own(
+    github: GitHub, http: httpx.AsyncClient
+) -> None:
+    body = {"runner_group_id": 1, "labels": ["chaser"]}
+    minted = await http.post(f"{RUNNERS}/generate-jitconfig", json={**body, "name": "one"})
+    assert minted.headers["x-ratelimit-resource"] == "actions_runner_registration"
+    assert minted.headers["x-ratelimit-remaining"] == "9999"
+    listed = await http.get(RUNNERS)
+    assert (listed.headers["x-ratelimit-resource"], listed.headers["x-ratelimit-remaining"]) == (
+        "core",
+        "4999",
+    )
+    github.world.limits.exhaust(PERSONAL, 60, Resource.REGISTRATION)
+    refused = await http.post(f"{RUNNERS}/generate-jitconfig", json={**body, "name": "two"})
+    assert (refused.status_code, refused.headers["x-ratelimit-remaining"]) == (403, "0")
+    assert (await http.get(RUNNERS)).status_code == 200
+    overview = models.RateLimitOverview.model_validate_json((await http.get("/rate_limit")).content)
+    assert isinstance(overview.resources.actions_runner_registration, models.RateLimit)
+    assert overview.resources.actions_runner_registration.remaining == 0
+
+
+async def test_so_many_calls_at_once_and_no_more(github: GitHub, http: httpx.AsyncClient) -> None:
+    github.world.limits.rates = Rates(concurrent=3)
+    github.world.faults.extend(Fault("/runners", None, delay=0.3) for _ in range(3))
+    slow = [asyncio.create_task(http.get(RUNNERS)) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    refused = await http.get(RUNNERS)
+    assert (refused.status_code, refused.headers["retry-after"]) == (403, "60")
+    assert [answer.status_code for answer in await asyncio.gather(*slow)] == [200] * 3
+    assert (await http.get(RUNNERS)).status_code == 200
+
+
+async def test_so_much_content_a_minute_and_an_hour(github: GitHub, http: httpx.AsyncClient) -> None:
+    github.world.limits.rates = Rates(content=2, content_hour=3, minute=0.2)
+    issues = "/repos/octocat/example/issues"
+    assert [(await http.post(issues)).status_code for _ in range(3)] == [404, 404, 403]
+    await asyncio.sleep(0.2)
+    assert [(await http.post(issues)).status_code for _ in range(2)] == [404, 403]
 
 
 async def test_an_enterprise_servers_base_path_leads_to_the_same_api(
@@ -184,6 +243,7 @@ async def test_the_control_api_makes_the_weather(github: GitHub, http: httpx.Asy
             "groups": {"Octo-Org": [{"id": 3, "name": "few"}]},
             "deprecations": {"2.329.0": ["2026-12-01T00:00:00Z", "2026-11-01T00:00:00Z"]},
             "group_size": 2,
+            "rates": {"points": 9},
         },
         "ping": {},
         "release": {},
@@ -199,6 +259,7 @@ async def test_the_control_api_makes_the_weather(github: GitHub, http: httpx.Asy
         {"octocat/open"},
     )
     assert (world.groups["octo-org"][3].name, world.group_size) == ("few", 2)
+    assert (world.limits.rates.points, world.limits.rates.concurrent) == (9, 100)
 
 
 async def test_the_control_api_installs_the_app(github: GitHub, http: httpx.AsyncClient) -> None:
