@@ -59,7 +59,7 @@ def assemble(parts: Parts) -> Assembled:
     grounds = ground(parts)
     queue = _queue(parts, grounds)
     webhook = _webhook(parts, queue.intake)
-    api = _api(parts, grounds, queue, counting=(queue.dispatcher, webhook))
+    api = _api(parts, grounds, queue, counting=(queue.dispatcher, webhook, parts.access))
     service = Service(
         engine=parts.engine,
         networks=grounds.networks,
@@ -209,7 +209,7 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Cou
         workspace_parts=WorkspaceParts(
             store.workspaces, grounds.files, grounds.snapshots, queue.deletions, quota
         ),
-        github=GitHubParts(store.demands, store.installations, store.instance_id),
+        github=GitHubParts(store.demands, store.installations, store.instance_id, parts.access.spendings),
         clock=parts.clock,
         version=__version__,
         rules=Rules(

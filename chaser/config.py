@@ -215,6 +215,8 @@ class GitHub(Table):
     """public ones that may have runners; private ones need no leave"""
     runner_group: Annotated[str, Field(min_length=1)] | None = None
     """the organizations' runner group to register runners in; none: their default one"""
+    points_per_minute: Annotated[int, Field(ge=5, le=900)] = 720
+    """of the 900 that GitHub allows an installation for each endpoint: a read costs one, a write five"""
 
     @property
     def webhook_secrets(self) -> tuple[Secret, ...]:

@@ -147,6 +147,7 @@ def _connect(settings: Settings, clock: Clock) -> Connect:
 async def _connection(
     settings: Settings, clock: Clock, credentials: Credentials
 ) -> AsyncGenerator[Connection]:
+    from chaser.github.budget import Pace  # noqa: PLC0415
     from chaser.github.client import AppClient  # noqa: PLC0415
     from chaser.github.inspection import AppInspection  # noqa: PLC0415
     from chaser.github.registrar import AppRegistrar  # noqa: PLC0415
@@ -154,12 +155,14 @@ async def _connection(
     from chaser.github.workflow_jobs import AppWorkflowJobs  # noqa: PLC0415
 
     github = settings.github
-    async with AppClient(credentials, clock, api_url=github.api_url) as client:
+    pace = Pace(points=github.points_per_minute)
+    async with AppClient(credentials, clock, api_url=github.api_url, pace=pace) as client:
         yield Connection(
             AppRegistrar(client, runner_group=github.runner_group),
             AppWorkflowJobs(client),
             AppInspection(client, HOOK_PATH, settings.public_url),
             Ages(AppSchedules(client), clock),
+            client,
         )
 
 

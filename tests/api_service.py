@@ -51,6 +51,7 @@ from chaser.jobs.logs import Frame, Stream
 from chaser.jobs.ports import Claim, Fence, Full, Progress, SandboxRow
 from chaser.jobs.reason import Reason
 from chaser.keys import ALL_SCOPES, ApiKey
+from chaser.runners.budget import Spending
 from chaser.runners.enrolment import Enrolments
 from chaser.runners.runner import Runner
 from chaser.sandboxes.artifacts import Artifacts
@@ -242,6 +243,7 @@ async def service(
     more_kinds: Sequence[AnyKind] = (),
     engine: Engine | None = None,
     counting: Sequence[Counting] = (),
+    spendings: Sequence[Spending] = (),
 ) -> AsyncGenerator[Service]:
     """`engine` has what is in workspaces; else a fake one that goes with the service."""
     clock = clock or SystemClock()
@@ -271,7 +273,7 @@ async def service(
         artifacts=Artifacts(store.artifacts, directory / "artifacts"),
         intake=intake,
         completion=completion,
-        github=GitHubParts(store.demands, store.installations, store.instance_id),
+        github=GitHubParts(store.demands, store.installations, store.instance_id, lambda: spendings),
         profiles=profiles,
         kinds=kinds(
             profiles,

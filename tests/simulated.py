@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from chaser.clock import Clock, SystemClock
+from chaser.github.budget import Pace
 from chaser.github.client import AppClient
 from chaser.runners.app import Credentials
 from chaser.secret import Secret
@@ -37,10 +38,11 @@ def app_client(
     app_id: int | str = APP_ID,
     clock: Clock | None = None,
     timeout: float = 10,
+    pace: Pace = Pace(),  # noqa: B008 # a value
 ) -> AppClient:
     """A client of the simulated App, or of the one whose key this is."""
     credentials = Credentials(str(app_id), key or Secret(app_keys().private))
-    return AppClient(credentials, clock or SystemClock(), api_url=url, timeout=timeout)
+    return AppClient(credentials, clock or SystemClock(), api_url=url, timeout=timeout, pace=pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,15 @@ class GitHubSide:
     def world(self) -> World:
         return self.github.world
 
-    def client(self, *, clock: Clock | None = None, timeout: float = 10, app_id: int = APP_ID) -> AppClient:
-        return app_client(self.url, app_id=app_id, clock=clock, timeout=timeout)
+    def client(
+        self,
+        *,
+        clock: Clock | None = None,
+        timeout: float = 10,
+        app_id: int = APP_ID,
+        pace: Pace = Pace(),  # noqa: B008 # a value
+    ) -> AppClient:
+        return app_client(self.url, app_id=app_id, clock=clock, timeout=timeout, pace=pace)
 
 
 def new_world() -> World:

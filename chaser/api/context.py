@@ -19,6 +19,7 @@ from chaser.jobs.logs import LogStore
 from chaser.jobs.ports import JobStore
 from chaser.keys import ApiKey, KeyStore
 from chaser.measures import Measure
+from chaser.runners.budget import Spending
 from chaser.runners.ports import Demands, Installations
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.snapshots import Snapshots
@@ -106,6 +107,8 @@ class GitHubParts:
     installations: Installations
     instance: InstanceId
     """It is in the names of all our runners."""
+    spendings: Callable[[], Sequence[Spending]]
+    """What this process's calls to GitHub came to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from starlette.responses import Response
 from chaser.api.body import read_query
 from chaser.api.call import Call, shown
 from chaser.api.schemas.github import (
+    BudgetAnswer,
+    BudgetList,
     DeliveryAnswer,
     GitHubJobAnswer,
     GitHubJobPage,
@@ -16,6 +18,7 @@ from chaser.api.schemas.github import (
     GitHubJobStory,
     InstallationAnswer,
     InstallationList,
+    LeftAnswer,
     Moments,
     WhyAnswer,
 )
@@ -25,6 +28,7 @@ from chaser.clock import rfc3339
 from chaser.errors import Rejected
 from chaser.jobs.job import Job, Status
 from chaser.jobs.ports import Event
+from chaser.runners.budget import Spending
 from chaser.runners.demand import Demand
 from chaser.runners.inbox import Delivery
 from chaser.runners.ports import DemandFilter, Story
@@ -88,6 +92,25 @@ async def installations(call: Call) -> Response:
                 for each in known
             ]
         )
+    )
+
+
+async def budget(call: Call) -> Response:
+    return shown(BudgetList(data=[_spent(each) for each in call.api.github.spendings()]))
+
+
+def _spent(spending: Spending) -> BudgetAnswer:
+    return BudgetAnswer(
+        installation_id=spending.installation_id,
+        calls=dict(spending.calls),
+        runners=spending.runners,
+        calls_per_job=spending.calls_per_job,
+        limited=spending.limited,
+        waiting=spending.waiting,
+        left={
+            name: LeftAnswer(limit=left.limit, remaining=left.remaining, reset_at=left.reset_at)
+            for name, left in spending.left.items()
+        },
     )
 
 

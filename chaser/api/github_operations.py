@@ -3,6 +3,7 @@
 from chaser.api import github_jobs, runners
 from chaser.api.operation import Keyed, Operation, answered
 from chaser.api.schemas.github import (
+    BudgetList,
     GitHubJobPage,
     GitHubJobQuery,
     GitHubJobStory,
@@ -63,5 +64,15 @@ GITHUB = (
         summary="List where the App is installed, or was.",
         serve=Keyed(Scope.RUNNERS_READ, github_jobs.installations),
         answers=(answered(InstallationList),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/github/budget",
+        name="getGitHubBudget",
+        tag="github",
+        summary="Say what calls to GitHub came to, and how many it still allows.",
+        description="Of this process of the service; where several share a database, each has its own.",
+        serve=Keyed(Scope.RUNNERS_READ, github_jobs.budget),
+        answers=(answered(BudgetList),),
     ),
 )

@@ -1,6 +1,6 @@
 """What checks have found, as a document or for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from chaser.cli import output
@@ -9,11 +9,11 @@ from chaser.findings import Finding, State
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red"}
 
 
-def report(findings: Sequence[Finding], *, json: bool) -> bool:
-    """Show them; returns whether all is well, warnings aside."""
+def report(findings: Sequence[Finding], *, json: bool, beside: Mapping[str, object] | None = None) -> bool:
+    """Show them; returns whether all is well, warnings aside. `beside`: what else the document has."""
     well = all(finding.state is not State.FAILED for finding in findings)
     if json:
-        output.document({"ok": well, "checks": [asdict(finding) for finding in findings]})
+        output.document({"ok": well, "checks": [asdict(finding) for finding in findings], **(beside or {})})
     else:
         output.table(("", "check", "found"), [_row(finding) for finding in findings])
     return well

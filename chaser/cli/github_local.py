@@ -3,7 +3,7 @@
 import asyncio
 
 from chaser import app
-from chaser.cli import output
+from chaser.cli import github_calls, output
 from chaser.cli.failure import Failure
 from chaser.cli.findings import report
 from chaser.cli.service import local_settings
@@ -26,7 +26,12 @@ def setup(*, json: bool) -> None:
 
 def status(*, json: bool) -> bool:
     """Whether all is well, warnings aside."""
-    return report(asyncio.run(app.inspect_github(local_settings())), json=json)
+    findings = asyncio.run(app.inspect_github(local_settings()))
+    budget = github_calls.budget()
+    well = report(findings, json=json, beside={"budget": budget})
+    if not json:
+        github_calls.show_budget(budget)
+    return well
 
 
 def rotate_secret(*, json: bool) -> None:

@@ -1,27 +1,33 @@
 """Calls to GitHub as an App and as its installations: credentials, tokens, errors. What to call is others' matter.
 
+Each who calls has a line of its own, in which calls wait for their turn: see `chaser.github.budget`.
+
 githubkit signs as the App (RS256, `iat` a minute back against skewed clocks, ten minutes long). Installation tokens
 are kept here, not by githubkit: one call for all who wait, one refresh when GitHub no longer takes a token, and none
 of the generated models, which cost 20 MB.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import jwt
 from githubkit import AppAuthStrategy, UnauthAuthStrategy
-from githubkit.exception import GitHubException, RateLimitExceeded, RequestFailed
+from githubkit.exception import GitHubException, RequestFailed
 
 from chaser.clock import Clock
 from chaser.errors import ConfigError, Refused, Unavailable
 from chaser.github.answers import InstallationAnswer, TokenAnswer
+from chaser.github.budget import Call, Pace, Urgency
+from chaser.github.caller import Caller
 from chaser.github.failures import NotInstalled, failure, suspended
 from chaser.github.pages import web_url
 from chaser.github.wire import API_URL, API_VERSION, TIMEOUT, Answer, Wire, read
 from chaser.runners.app import Credentials
+from chaser.runners.budget import Spending
 from chaser.secret import Secret
 
 _TOKEN_SECONDS = 55 * 60
@@ -57,6 +63,7 @@ class AppClient:
         api_url: str = API_URL,
         api_version: str = API_VERSION,
         timeout: float = TIMEOUT,
+        pace: Pace = Pace(),  # noqa: B008 # a value
     ) -> None:
         """`timeout` is in seconds, for each step of a call. Raises `ConfigError` if the key is none."""
         check(credentials)
@@ -64,6 +71,10 @@ class AppClient:
         self.web_url = web_url(api_url)
         """Where people find this GitHub."""
         self._slots: dict[int, _Slot] = {}
+        self._pace = pace
+        self._itself = Caller(pace, clock)
+        self._callers: dict[int, Caller] = {}
+        """By installation."""
         strategy = AppAuthStrategy(credentials.app_id, credentials.private_key.reveal())
         self._app = Wire(strategy, api_url, api_version=api_version, timeout=timeout)
         self._installed = Wire(UnauthAuthStrategy(), api_url, api_version=api_version, timeout=timeout)
@@ -78,6 +89,13 @@ class AppClient:
     ) -> None:
         await self._installed.__aexit__(kind, error, trace)
         await self._app.__aexit__(kind, error, trace)
+
+    def remaining(self, installation_id: int) -> float:
+        """Of the installation's budget: `chaser.runners.budget.Budgets`."""
+        return self._caller(installation_id).remaining
+
+    def spendings(self) -> Sequence[Spending]:
+        return [caller.spending(number) for number, caller in sorted(self._callers.items())]
 
     async def token(self, installation_id: int) -> Token:
         """The installation's token, at least five minutes of life left. Raises `NotInstalled` if there is none of this id."""
@@ -97,13 +115,16 @@ class AppClient:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         meaningful: frozenset[int] = frozenset(),
+        urgency: Urgency = Urgency.SWEEP,
     ) -> Answer:
         """Call as the installation. `doing` names the act in messages; answers of a `meaningful` status are returned."""
+        caller, call = self._caller(installation_id), Call.of(urgency, method, path)
         for again in (True, False):
             token = await self.token(installation_id)
             headers = {"Authorization": f"token {token.secret.reveal()}"}
+            send = partial(self._installed.send, method, path, headers=headers, params=params, body=body)
             try:
-                return await self._installed.send(method, path, headers=headers, params=params, body=body)
+                return await caller.send(call, doing, send)
             except RequestFailed as error:
                 if (answer := _meant(error, meaningful)) is not None:
                     return answer
@@ -124,10 +145,12 @@ class AppClient:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         meaningful: frozenset[int] = frozenset(),
+        urgency: Urgency = Urgency.SWEEP,
     ) -> Answer:
         """Call as the App itself."""
+        send = partial(self._app.send, method, path, params=params, body=body)
         try:
-            return await self._app.send(method, path, params=params, body=body)
+            return await self._itself.send(Call.of(urgency, method, path), doing, send)
         except RequestFailed as error:
             if (answer := _meant(error, meaningful)) is not None:
                 return answer
@@ -139,8 +162,10 @@ class AppClient:
         doing = "asking for the installation's token"
         path = f"/app/installations/{installation_id}/access_tokens"
         asked_at = self.clock.monotonic()
+        # Whatever it is for, others may come to wait for it too, and a mint among them.
+        call = Call.of(Urgency.MINT, "POST", path)
         try:
-            answer = await self._app.send("POST", path)
+            answer = await self._itself.send(call, doing, partial(self._app.send, "POST", path))
         except RequestFailed as error:
             raise await self._no_token(error, installation_id, doing) from error
         except (GitHubException, ValueError) as error:
@@ -156,15 +181,20 @@ class AppClient:
         status = error.response.status_code
         if status == 404:
             return NotInstalled(installation_id)
-        if status == 403 and not isinstance(error, RateLimitExceeded):
+        if status == 403:
             asking = "looking at the installation"
             path = f"/app/installations/{installation_id}"
-            answer = await self.call_as_app("GET", path, doing=asking, meaningful=frozenset({403, 404}))
+            answer = await self.call_as_app(
+                "GET", path, doing=asking, meaningful=frozenset({403, 404}), urgency=Urgency.MINT
+            )
             if answer.status == 200:
                 found = read(InstallationAnswer, answer, asking)
                 if found.suspended_at is not None:
                     return suspended(found, self.web_url)
         return failure(error, doing)
+
+    def _caller(self, installation_id: int) -> Caller:
+        return self._callers.setdefault(installation_id, Caller(self._pace, self.clock))
 
     def _forget(self, installation_id: int, token: Token) -> None:
         slot = self._slots[installation_id]
@@ -173,11 +203,11 @@ class AppClient:
 
 
 def _meant(error: RequestFailed, meaningful: frozenset[int]) -> Answer | None:
-    """The answer, where its status means something to the caller. A rate limit has such statuses too, and means only itself."""
-    status = error.response.status_code
-    if status not in meaningful or isinstance(error, RateLimitExceeded):
+    """The answer, where its status means something to the caller."""
+    response = error.response
+    if response.status_code not in meaningful:
         return None
-    return Answer(status, error.response.content)
+    return Answer(response.status_code, response.content, response.headers)
 
 
 def check(credentials: Credentials) -> None:

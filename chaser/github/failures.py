@@ -1,9 +1,11 @@
 """GitHub's refusals in our words: by status, headers and type, never by text. GitHub's own sentence is quoted for the reader."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from githubkit.exception import (
     GitHubException,
+    PrimaryRateLimitExceeded,
     RateLimitExceeded,
     RequestFailed,
     RequestTimeout,
@@ -27,6 +29,8 @@ https://docs.github.com/en/rest/authentication/permissions-required-for-github-a
 """
 _IP_PAGE = "managing-allowed-ip-addresses"
 """The page of GitHub's documentation that a refusal by an IP allow list points to."""
+_LIMIT_PAGE = "secondary-rate-limits"
+"""And the one that a secondary limit's does, where it names no time to wait."""
 
 _ADVICE = {
     400: "Is github.api_url the address of GitHub's REST API, and does that server know the API version in use?",
@@ -73,7 +77,7 @@ def failure(
     """
     match error:
         case RateLimitExceeded():
-            return _rate_limit(error, doing)
+            return slowed(error, doing, max(0.0, error.retry_after.total_seconds()))
         case RequestTimeout():
             return unanswered(doing, "no answer in time")
         case RequestFailed():
@@ -102,13 +106,32 @@ def suspended(installation: InstallationAnswer, web: str) -> Unavailable:
     return Unavailable(Reason.GITHUB_REFUSED, message, retry_after=_PARKED_SECONDS)
 
 
-def _rate_limit(error: RateLimitExceeded, doing: str) -> Unavailable:
-    wait = max(0.0, error.retry_after.total_seconds())
+@dataclass(frozen=True, slots=True)
+class Slowdown:
+    """GitHub's word that too much was called. `seconds` of none: it names no time."""
+
+    primary: bool
+    """Whether an hour's budget is used up, which the answer's headers tell too; else it was too much at once."""
+    seconds: float | None
+
+
+def slowdown(error: RequestFailed) -> Slowdown | None:
+    """None: the call was refused for another reason."""
+    if isinstance(error, RateLimitExceeded):
+        seconds = max(0.0, error.retry_after.total_seconds())
+        return Slowdown(isinstance(error, PrimaryRateLimitExceeded), seconds)
+    status, said = error.response.status_code, _said(error)
+    by_page = status == 403 and said is not None and _LIMIT_PAGE in said.documentation_url
+    return Slowdown(primary=False, seconds=None) if status == 429 or by_page else None
+
+
+def slowed(error: RequestFailed, doing: str, seconds: float) -> Unavailable:
+    """`seconds`: until the call may be repeated, which has had no effect."""
     limit = error.response.headers.get("x-ratelimit-limit")
     resource = error.response.headers.get("x-ratelimit-resource")
     which = f" ({limit} an hour for {resource})" if limit and resource else ""
-    message = f"GitHub's rate limit{which} was reached while {doing}; it is lifted in {wait:.0f} s."
-    return Unavailable(Reason.GITHUB_UNAVAILABLE, message, retry_after=wait)
+    message = f"GitHub's rate limit{which} was reached while {doing}; it is lifted in {seconds:.0f} s."
+    return Unavailable(Reason.GITHUB_UNAVAILABLE, message, retry_after=seconds)
 
 
 def _by_status(error: RequestFailed, doing: str, granted: Mapping[str, str] | None) -> Refused | Unavailable:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from chaser.errors import Refused
 from chaser.github.answers import RepositoriesAnswer, RunnerGroupAnswer, RunnerGroupsAnswer
+from chaser.github.budget import Urgency
 from chaser.github.client import AppClient
 from chaser.github.installations import Installations
 from chaser.github.paging import pages
@@ -63,7 +64,13 @@ class RunnerGroups:
         found: list[RunnerGroupAnswer] = []
         for params in pages():
             answer = await self._installations.call(
-                owner, "GET", path, doing=doing, params=params, meaningful=not_shown
+                owner,
+                "GET",
+                path,
+                doing=doing,
+                params=params,
+                meaningful=not_shown,
+                urgency=Urgency.MINT,
             )
             if answer.status == 404:
                 return None
@@ -94,7 +101,9 @@ class RunnerGroups:
         path = f"{_groups(organization)}/{group.id}/repositories"
         seen = 0
         for params in pages():
-            answer = await self._installations.call(owner, "GET", path, doing=doing, params=params)
+            answer = await self._installations.call(
+                owner, "GET", path, doing=doing, params=params, urgency=Urgency.MINT
+            )
             page = read(RepositoriesAnswer, answer, doing)
             if any(each.full_name.casefold() == owner.repository.casefold() for each in page.repositories):
                 return

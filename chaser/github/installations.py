@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from chaser.errors import Refused
 from chaser.github.answers import InstallationAnswer
+from chaser.github.budget import Urgency
 from chaser.github.client import AppClient, Token
 from chaser.github.failures import NotInstalled
 from chaser.github.wire import Answer, read
@@ -35,11 +36,19 @@ class Installations:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
         meaningful: frozenset[int] = frozenset(),
+        urgency: Urgency = Urgency.SWEEP,
     ) -> Answer:
         return await self._for(
             owner,
             lambda installation_id: self._client.call(
-                installation_id, method, path, doing=doing, params=params, body=body, meaningful=meaningful
+                installation_id,
+                method,
+                path,
+                doing=doing,
+                params=params,
+                body=body,
+                meaningful=meaningful,
+                urgency=urgency,
             ),
         )
 
@@ -55,7 +64,9 @@ class Installations:
     async def _present(self, owner: Owner) -> int:
         doing = f"looking for the App's installation for {owner.repository}"
         path = f"/repos/{quote(owner.repository)}/installation"
-        answer = await self._client.call_as_app("GET", path, doing=doing, meaningful=frozenset({404}))
+        answer = await self._client.call_as_app(
+            "GET", path, doing=doing, meaningful=frozenset({404}), urgency=Urgency.MINT
+        )
         if answer.status == 404:
             message = (
                 f"The App is not installed for {owner.repository}: install it for the account, and for this repository, "

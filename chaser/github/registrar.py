@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from chaser.errors import Refused, Unavailable
 from chaser.github.answers import ActionsAnswer, JitAnswer, RunnerAnswer, RunnersAnswer
+from chaser.github.budget import Urgency
 from chaser.github.client import AppClient
 from chaser.github.groups import DEFAULT_GROUP, RunnerGroups
 from chaser.github.installations import Installations
@@ -75,6 +76,7 @@ class AppRegistrar:
                 doing=doing,
                 body=body,
                 meaningful=frozenset({409}),
+                urgency=Urgency.MINT,
             )
         except Refused as error:
             if place.organization is None and not await self._actions_enabled(owner):
@@ -96,24 +98,33 @@ class AppRegistrar:
         path = f"/repos/{quote(owner.repository)}/actions/permissions"
         not_said = frozenset({401, 403, 404, 409, 422})
         try:
-            answer = await self._installations.call(owner, "GET", path, doing=doing, meaningful=not_said)
+            answer = await self._installations.call(
+                owner, "GET", path, doing=doing, meaningful=not_said, urgency=Urgency.MINT
+            )
         except (Refused, Unavailable):
             return True  # the first refusal is the one to tell of
         return answer.status != 200 or read(ActionsAnswer, answer, doing).enabled
 
     async def _clear(self, owner: Owner, name: str) -> None:
         """Remove what an earlier call with this name left behind, unless something lives there."""
-        left = await self.find(owner, name)
+        left = await self._find(owner, name, Urgency.MINT)
         if left is None:
             return
-        if left.online or left.busy or await self.remove(owner, left.runner_id) is Removal.BUSY:
+        if left.online or left.busy:
+            raise _taken(name)
+        if await self._remove(owner, left.runner_id, Urgency.MINT) is Removal.BUSY:
             raise _taken(name)
 
     async def find(self, owner: Owner, name: str) -> Registration | None:
+        return await self._find(owner, name, Urgency.DELETE)
+
+    async def _find(self, owner: Owner, name: str, urgency: Urgency) -> Registration | None:
         doing = f"looking for a runner of {owner.repository}"
         place = await self._place(owner)
         params = {"name": name, "per_page": "100"}
-        answer = await self._installations.call(owner, "GET", place.path, doing=doing, params=params)
+        answer = await self._installations.call(
+            owner, "GET", place.path, doing=doing, params=params, urgency=urgency
+        )
         found = read(RunnersAnswer, answer, doing).runners
         return next((_registration(runner) for runner in found if runner.name == name), None)
 
@@ -130,12 +141,16 @@ class AppRegistrar:
         return [_registration(runner) for runner in found if runner.name.startswith(prefix)]
 
     async def remove(self, owner: Owner, runner_id: int) -> Removal:
+        return await self._remove(owner, runner_id, Urgency.DELETE)
+
+    async def _remove(self, owner: Owner, runner_id: int, urgency: Urgency) -> Removal:
         answer = await self._installations.call(
             owner,
             "DELETE",
             f"{(await self._place(owner)).path}/{runner_id}",
             doing=f"removing a runner of {owner.repository}",
             meaningful=frozenset({404, 422}),
+            urgency=urgency,
         )
         outcomes = {404: Removal.ABSENT, 422: Removal.BUSY}
         return outcomes.get(answer.status, Removal.REMOVED)

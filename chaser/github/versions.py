@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaser.errors import Refused
+from chaser.github.budget import Urgency
 from chaser.github.client import AppClient
 from chaser.github.failures import unanswered
 from chaser.github.permissions import ORGANIZATION_RUNNERS, REPOSITORY_RUNNERS, Permission, enough, titled
@@ -50,6 +51,8 @@ class AppSchedules:
             f"{await self._runners(owner)}/deprecations/{quote(version, safe='')}",
             doing=doing,
             meaningful=frozenset({404}),
+            # asked before a mint, and seldom
+            urgency=Urgency.MINT,
         )
         if answer.status == 404:
             return None

@@ -30,6 +30,8 @@ M = TypeVar("M", bound=BaseModel)
 class Answer:
     status: int
     content: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Their names are found whatever their case."""
 
 
 class Wire:
@@ -72,7 +74,7 @@ class Wire:
             method, path, headers={**self._headers, **(headers or {})}, params=params, json=body
         )
         response = await self._here(work)
-        return Answer(response.status_code, response.content)
+        return Answer(response.status_code, response.content, response.headers)
 
     async def _here(self, work: Coroutine[object, object, T]) -> T:
         return await asyncio.get_running_loop().create_task(work, context=self._context)

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from chaser.github.answers import WorkflowJobAnswer
+from chaser.github.budget import Urgency
 from chaser.github.client import AppClient
 from chaser.github.installations import Installations
 from chaser.github.wire import read
@@ -16,7 +17,9 @@ class AppWorkflowJobs:
     async def get(self, owner: Owner, workflow_job_id: int) -> WorkflowJob | None:
         doing = f"looking at a job of {owner.repository}"
         path = f"/repos/{quote(owner.repository)}/actions/jobs/{workflow_job_id}"
-        answer = await self._installations.call(owner, "GET", path, doing=doing, meaningful=frozenset({404}))
+        answer = await self._installations.call(
+            owner, "GET", path, doing=doing, meaningful=frozenset({404}), urgency=Urgency.TRUTH
+        )
         if answer.status == 404:
             return None
         found = read(WorkflowJobAnswer, answer, doing)

@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 import structlog
 
 from chaser.errors import ConfigError, Unavailable
+from chaser.measures import Measure
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, Apps, Connect, Connection, Credentials
+from chaser.runners.budget import Spending, measures
 from chaser.runners.registration import Registrar
 from chaser.secret import Secret
 
@@ -51,6 +53,13 @@ class Access:
 
     def ages(self) -> Ages | None:
         return None if self.connection is None else self.connection.ages
+
+    def spendings(self) -> Sequence[Spending]:
+        """What calls came to with the credentials in force."""
+        return () if self.connection is None else self.connection.budgets.spendings()
+
+    def measures(self) -> Sequence[Measure]:
+        return measures(self.spendings())
 
     async def refresh(self) -> bool:
         """Use what is in force now; returns whether that is another App than before.

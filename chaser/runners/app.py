@@ -9,6 +9,7 @@ from typing import Protocol
 
 from chaser.findings import Finding
 from chaser.runners.ages import Ages
+from chaser.runners.budget import Budgets
 from chaser.runners.registration import Registrar, WorkflowJobs
 from chaser.secret import Secret
 
@@ -121,6 +122,7 @@ class Connection:
     workflow_jobs: WorkflowJobs
     inspection: Inspection
     ages: Ages
+    budgets: Budgets
 
 
 class Connect(Protocol):

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -123,7 +123,7 @@ class Limits:
         self._budgets[caller, resource] = Budget(limit, limit, int(time.time() + seconds), resource)
 
     @contextmanager
-    def at_once(self, caller: object) -> Iterator[None]:
+    def at_once(self, caller: object) -> Generator[None]:
         """While a call of this caller is being answered."""
         who = self._callers[caller]
         who.at_once += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaser.jobs.ports import Fence
+from chaser.runners.budget import Left, Spending
 from tests.api_service import Service, service
 from tests.rows import START, WORKER, first, sandbox_of
 from tests.workflow_jobs import installed, tell, told
@@ -86,6 +87,18 @@ async def test_installations_are_listed(running: Service) -> None:
     (known,) = (await running.http.get("/v1/github/installations")).json()["data"]
 
     assert (known["id"], known["account"], known["repository_selection"]) == (5, "octo-org", "all")
+
+
+async def test_what_calls_to_github_came_to_is_told(tmp_path: Path) -> None:
+    left = {"core": Left(5000, 4990, START)}
+    spent = Spending(5, {"mint": 4, "truth": 0, "delete": 4, "sweep": 2}, 4, 0, 1, left)
+    async with service(tmp_path, spendings=[spent, Spending(6, {"mint": 0}, 0, 0, 0, {})]) as running:
+        answer = await running.http.get("/v1/github/budget")
+
+    one, other = answer.json()["data"]
+    assert (one["installation_id"], one["calls_per_job"], one["waiting"]) == (5, 2.5, 1)
+    assert one["left"]["core"]["remaining"] == 4990
+    assert (other["calls_per_job"], other["left"]) == (None, {})
 
 
 @pytest.mark.parametrize("named", ["78", "0", "-1", "x", "9" * 30, "%00"])

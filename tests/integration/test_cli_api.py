@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from chaser.cli import document
+from chaser.clock import SystemClock
 from chaser.jobs.job import Status
 from chaser.jobs.ports import Claim
 from chaser.jobs.reason import Reason
+from chaser.runners.budget import Left, Spending
 from chaser.sandboxes.files import Artifact
 from tests.api_service import Service, played, service
 
@@ -139,3 +142,17 @@ async def test_the_same_key_finds_the_same_job(api: Service, tmp_path: Path) -> 
     ]
     assert one["id"] == two["id"]
     assert "idempotency_conflict" in json.dumps(other)
+
+
+async def test_the_status_has_what_calls_to_github_came_to(tmp_path: Path) -> None:
+    left = {"core": Left(5000, 4990, SystemClock().now())}
+    spent = Spending(5, {"mint": 4, "truth": 0, "delete": 4, "sweep": 2}, 4, 0, 1, left)
+    own = {"CHASER_DATA_DIR": str(tmp_path / "own"), "CHASER_DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    async with service(tmp_path, spendings=[spent]) as api:
+        read = await chaser(api, tmp_path, "github", "status", "--json", env=own)
+        shown = await chaser(api, tmp_path, "github", "status", env=own)
+
+    (told,) = document.items(read.json["budget"])
+    assert document.table(told)["calls_per_job"] == 2.5
+    row = next(line for line in shown.out.decode().splitlines() if "core 4990 of 5000" in line)
+    assert row.split()[:5] == ["5", "10", "2.5", "1", "0"]

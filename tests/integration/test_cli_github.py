@@ -129,6 +129,7 @@ def test_status_and_setup_as_a_person_and_a_script_see_them(tmp_path: Path) -> N
     assert found["ok"] is False
     assert [each["check"] for each in found["checks"]] == ["app", "docker"]
     assert "chaser github setup" in found["checks"][0]["mend"]
+    assert (found["budget"], "only the running service knows" in status.stderr) == (None, True)
 
     setup = chaser(tmp_path, "setup")
     assert setup.returncode == 0

@@ -9,6 +9,7 @@ from typing import cast
 from chaser.runners.access import Access
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, Connection, Credentials, Inspection
+from chaser.runners.budget import Budgets
 from chaser.runners.registration import Registrar, WorkflowJobs
 from chaser.secret import Secret
 
@@ -44,7 +45,11 @@ class Bench:
         self.opened.append(credentials)
         some = object()
         yield Connection(
-            cast("Registrar", some), cast("WorkflowJobs", some), cast("Inspection", some), cast("Ages", some)
+            cast("Registrar", some),
+            cast("WorkflowJobs", some),
+            cast("Inspection", some),
+            cast("Ages", some),
+            cast("Budgets", some),
         )
         self.closed.append(credentials)
 

@@ -106,6 +106,36 @@ class InstallationList(Shown):
     data: list[InstallationAnswer]
 
 
+class LeftAnswer(Shown):
+    """What GitHub still allows in this hour, as it told last."""
+
+    limit: int
+    remaining: int
+    reset_at: Moment
+
+
+class BudgetAnswer(Shown):
+    """The calls as one installation, since this process of the service began."""
+
+    installation_id: int
+    calls: dict[str, int] = Field(
+        description="By what they were for: `mint`, `truth`, `delete`, `sweep`. Those for tokens are the App's own."
+    )
+    runners: int = Field(description="How many were registered.")
+    calls_per_job: float | None = Field(
+        description="Calls for each runner that was registered; null before the first."
+    )
+    limited: int = Field(description="How often GitHub refused a call because of a rate limit.")
+    waiting: int = Field(description="Calls that wait for their turn.")
+    left: dict[str, LeftAnswer] = Field(
+        description="By GitHub's names: `core`, `actions_runner_registration`. What it has not told of is left out."
+    )
+
+
+class BudgetList(Shown):
+    data: list[BudgetAnswer]
+
+
 class RunnerAnswer(Shown):
     """A runner that is being made, or is there."""
 
