@@ -21,7 +21,7 @@ from chaser.github.answers import ConversionAnswer
 from chaser.github.client import check
 from chaser.github.failures import failure, unanswered
 from chaser.github.pages import new_app_page, web_url
-from chaser.github.permissions import Permission, titled
+from chaser.github.permissions import Permission, title
 from chaser.github.wire import API_URL, TIMEOUT, Wire, read
 from chaser.jobs.reason import Reason
 from chaser.runners.app import Account, App, Manifest, Wanted
@@ -99,7 +99,7 @@ class ManifestFlow:
         return Manifest(
             action=f"{new_app_page(self._web, wanted.organization)}?{urlencode({'state': state})}",
             manifest=json.dumps(document),
-            permissions=[titled((Permission(name, level),)) for name, level in permissions.items()],
+            permissions=[title(Permission(name, level)) for name, level in permissions.items()],
         )
 
     async def convert(self, code: str) -> App:

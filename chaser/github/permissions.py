@@ -60,11 +60,13 @@ def missing(accepted: str, granted: Mapping[str, str]) -> tuple[Permission, ...]
     return min(choices, key=len, default=())
 
 
+def title(permission: Permission) -> str:
+    """As GitHub's pages call it."""
+    return f"{_TITLES.get(permission.name, permission.name)}: {_LEVEL_TITLES.get(permission.level, permission.level)}"
+
+
 def titled(permissions: tuple[Permission, ...]) -> str:
-    return " and ".join(
-        f'"{_TITLES.get(each.name, each.name)}: {_LEVEL_TITLES.get(each.level, each.level)}"'
-        for each in permissions
-    )
+    return " and ".join(f'"{title(each)}"' for each in permissions)
 
 
 def _named(choice: str) -> list[Permission]:

@@ -1,5 +1,6 @@
 """The setup page's HTML: no script, nothing from elsewhere, and every value escaped."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -10,6 +11,9 @@ from chaser.runners.app import Account, Manifest
 
 AGAIN_SECONDS = 5
 """Between two looks at checks that are not all well."""
+
+_INSTALLATION = "installation"
+_MARKED = re.compile(r"`(?P<code>[^`]+)`|(?P<address>https?://[^\s\"'<>`]*[^\s\"'<>`.,;:!?)])")
 
 
 @cache
@@ -29,14 +33,14 @@ def page(title: str, body: str, *, again: bool = False) -> str:
 
 
 def message(title: str, text: str) -> str:
-    return page(title, f'<div class="card"><p>{escape(text)}</p></div>')
+    return page(title, f'<div class="card"><p>{_prose(text)}</p></div>')
 
 
 def form(
     path: str, values: dict[str, str], faults: Sequence[str], *, longest_name: int, replaced: str | None
 ) -> str:
     """What is asked before the App is made. `replaced`: the App whose place the new one will take."""
-    told = "".join(f'<p class="fault" role="alert">{escape(fault)}</p>' for fault in faults)
+    told = "".join(f'<p class="fault" role="alert">{_prose(fault)}</p>' for fault in faults)
     warning = (
         f"<p>The new App takes the place of <code>{escape(replaced)}</code>, whose credentials are forgotten here.</p>"
         if replaced
@@ -90,9 +94,10 @@ def checks(findings: Sequence[Finding], *, install_page: str | None, anew: str |
         if well
         else f"This page looks again every {AGAIN_SECONDS} seconds."
     )
+    nowhere = any(finding.check == _INSTALLATION and finding.state is State.FAILED for finding in findings)
     install = (
         f'<a class="button" href="{escape(install_page)}">Install the App</a>'
-        if install_page and not well
+        if install_page and nowhere
         else ""
     )
     again = f'<p class=soft><a href="{escape(anew)}">Make another App</a></p>' if anew else ""
@@ -102,9 +107,21 @@ def checks(findings: Sequence[Finding], *, install_page: str | None, anew: str |
 
 
 def _check(finding: Finding) -> str:
-    mend = f'<span class="mend">{escape(finding.mend)}</span>' if finding.mend else ""
+    mend = f'<span class="mend">{_prose(finding.mend)}</span>' if finding.mend else ""
     state = f"<span hidden>{finding.state.value}: </span>"
-    return f'<li class="{finding.state.value}">{state}<b>{escape(finding.check)}</b> {escape(finding.message)}{mend}</li>'
+    return f'<li class="{finding.state.value}">{state}<b>{escape(finding.check)}</b> {_prose(finding.message)}{mend}</li>'
+
+
+def _prose(text: str) -> str:
+    """Words for people: what is between backquotes is typed, and an address is a link."""
+    parts: list[str] = []
+    end = 0
+    for found in _MARKED.finditer(text):
+        parts.append(escape(text[end : found.start()]))
+        code, address = found["code"], escape(found["address"] or "")
+        parts.append(f"<code>{escape(code)}</code>" if code else f'<a href="{address}">{address}</a>')
+        end = found.end()
+    return "".join(parts) + escape(text[end:])
 
 
 def _choice(account: Account, title: str, values: dict[str, str]) -> str:
