@@ -1,6 +1,7 @@
 """The enrolment of a job's runner with GitHub, from its first attempt to the last word of its registration; each step is
 noted where it can be found after a crash."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -47,6 +48,7 @@ class Enrolments:
         self._clock = clock
         self._released: set[JobId] = set()
         """Those whose registration was removed before their end."""
+        self._minting: dict[JobId, asyncio.Task[Minted]] = {}
 
     def name(self, job: Job) -> str:
         return runner_name(self._instance, job.id, job.attempt)
@@ -62,7 +64,15 @@ class Enrolments:
         await self._runners.begun(job.id, job.attempt, self.name(job), self._clock.now())
 
     async def mint(self, job: Job) -> Minted:
-        """Its sandbox is ready. Raises `Refused` and `Unavailable`."""
+        """Its sandbox is ready. Raises `Refused` and `Unavailable`.
+
+        Whoever gives up waiting does not give up the mint: what GitHub has made can only be removed by the id in its answer.
+        """
+        minting = asyncio.create_task(self._mint(job), name=f"mint {job.id}")
+        self._minting[job.id] = minting
+        return await asyncio.shield(minting)
+
+    async def _mint(self, job: Job) -> Minted:
         registrar, prepared_at = self.possible(), self._clock.now()
         labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
         minted = await registrar.mint(owner_of(job), self.name(job), labels)
@@ -112,6 +122,10 @@ class Enrolments:
 
     async def settle(self, job: Job) -> None:
         """See that no registration outlives the sandbox. One that runs a job is GitHub's to end, and is left alone."""
+        minting = self._minting.pop(job.id, None)
+        if minting is not None:
+            # How it went is in the row; its failure was the launch's.
+            await asyncio.gather(minting, return_exceptions=True)
         if job.id in self._released:
             self._released.discard(job.id)
         elif not await self._gone(job):
@@ -119,12 +133,15 @@ class Enrolments:
         await self._runners.removed(job.id, job.attempt, self._clock.now())
 
     async def _gone(self, job: Job) -> bool:
-        registrar = self._registrar()
+        registrar, known = self._registrar(), await self._runners.of(job.id, job.attempt)
         if registrar is None:
             return False
         try:
-            left = await registrar.find(owner_of(job), self.name(job))
-            return left is None or await registrar.remove(owner_of(job), left.runner_id) is not Removal.BUSY
+            runner_id = known and known.runner_id
+            if runner_id is None:  # the answer to its mint was lost, or there was none
+                left = await registrar.find(owner_of(job), self.name(job))
+                runner_id = left and left.runner_id
+            return runner_id is None or await registrar.remove(owner_of(job), runner_id) is not Removal.BUSY
         except Refused as error:
             # How the job ended is decided already, and this does not change it.
             raise Unavailable(error.reason, error.message) from error
