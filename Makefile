@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test chaos serve check setup images bench format setup-python setup-engine setup-packages \
 	image-small image-default image-default-in-background image-runner-simulated image-engine image-runner \
-	images-export images-import
+	images-local images-export images-import
 
 # One step after the other, whatever -j says: apt-get and the engine are shared.
 .NOTPARALLEL:
@@ -27,11 +27,13 @@ serve: setup-python setup-engine image-small image-default-in-background ## star
 check: setup-python setup-packages ## format, lint, types, import rules, dead code, shell scripts
 	@scripts/check
 
-setup: setup-python setup-engine setup-packages images ## only the set-up, for all of these
+setup: setup-python setup-engine setup-packages images-local ## only the set-up, for all of these
 
-images: setup-engine image-small image-runner-simulated image-default ## build the sandbox images, without any registry
+images: images-local image-runner ## build all images; the last, for real workflow jobs, needs a registry
 
-image-runner: setup-engine ## build the image for real workflow jobs; needs a registry: docs/images.md
+images-local: setup-engine image-small image-runner-simulated image-default ## build those that need none
+
+image-runner: setup-engine ## build the image for real workflow jobs: docs/images.md
 	@scripts/with-engine images/runner/build $(ARGS)
 
 images-export: setup-engine ## write the images to FILE, for a closed network: FILE=images.tar.zst

@@ -115,8 +115,10 @@ class AppInspection:
                 f"GitHub sends a ping when a webhook is made; see {page}/advanced, and whether it is active."
             )
             return warning("delivery", "GitHub has sent nothing yet", mend)
-        again = " Its ping was sent for again just now." if sent else ""
-        return failed("delivery", _unanswered(found[0]), f"{_mend(found[0])} See {page}/advanced.{again}")
+        mend = f"{_mend(found[0])} See {page}/advanced."
+        if sent:
+            mend = f"It was sent for again just now; if this stays so: {mend}"
+        return failed("delivery", _unanswered(found[0]), mend)
 
     async def _send_again(self, ping: HookDeliveryAnswer) -> bool:
         now = self._client.clock.monotonic()

@@ -257,7 +257,7 @@ async def test_memory_kills_are_counted_for_each_step(real: Site) -> None:
 async def test_a_fork_that_left_its_session_ends_with_its_step(real: Site) -> None:
     """Also where the shell is dash, and what it runs ignores all that can be ignored."""
     image = await real.engine.image("chaser-default:latest")
-    assert image is not None, "build it: make images"
+    assert image is not None, "build it: make images-local"
     lingers = "setsid sh -c \"trap '' TERM HUP INT; sleep 1000\" & sleep 0.2"
     others = "for p in /proc/[0-9]*; do cat $p/comm; done 2>/dev/null | sort | uniq -c"
 
