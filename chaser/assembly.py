@@ -33,6 +33,7 @@ from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
 from chaser.runners.enrolment import Enrolments
 from chaser.runners.labels import Grammar, architecture
+from chaser.runners.latency_measures import LatencyMeasures
 from chaser.runners.policy import Policy
 from chaser.runners.registration import name_prefix
 from chaser.runners.runner import Runner
@@ -209,7 +210,13 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Cou
         workspace_parts=WorkspaceParts(
             store.workspaces, grounds.files, grounds.snapshots, queue.deletions, quota
         ),
-        github=GitHubParts(store.demands, store.installations, store.instance_id, parts.access.spendings),
+        github=GitHubParts(
+            store.demands,
+            store.installations,
+            store.passages,
+            store.instance_id,
+            parts.access.spendings,
+        ),
         clock=parts.clock,
         version=__version__,
         rules=Rules(
@@ -223,7 +230,7 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Cou
         ),
         pings={"store": store.ping, "docker": parts.engine.ping},
         counting=counting,
-        looking=(store.tallies,),
+        looking=(store.tallies, LatencyMeasures(store.passages, parts.clock)),
         admission=admission,
         held=lambda: Because.DISK if grounds.space.shortage() else None,
         stopping=stopping,

@@ -53,6 +53,7 @@ from chaser.jobs.reason import Reason
 from chaser.keys import ALL_SCOPES, ApiKey
 from chaser.runners.budget import Spending
 from chaser.runners.enrolment import Enrolments
+from chaser.runners.latency_measures import LatencyMeasures
 from chaser.runners.runner import Runner
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.engine import Engine
@@ -273,7 +274,9 @@ async def service(
         artifacts=Artifacts(store.artifacts, directory / "artifacts"),
         intake=intake,
         completion=completion,
-        github=GitHubParts(store.demands, store.installations, store.instance_id, lambda: spendings),
+        github=GitHubParts(
+            store.demands, store.installations, store.passages, store.instance_id, lambda: spendings
+        ),
         profiles=profiles,
         kinds=kinds(
             profiles,
@@ -295,7 +298,7 @@ async def service(
         rules=rules or Rules(),
         pings=pings or {"store": store.ping},
         counting=counting,
-        looking=(store.tallies,),
+        looking=(store.tallies, LatencyMeasures(store.passages, clock)),
         admission=admission,
         held=held,
     )

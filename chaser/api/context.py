@@ -20,6 +20,7 @@ from chaser.jobs.ports import JobStore
 from chaser.keys import ApiKey, KeyStore
 from chaser.measures import Measure
 from chaser.runners.budget import Spending
+from chaser.runners.latency import Passages
 from chaser.runners.ports import Demands, Installations
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.snapshots import Snapshots
@@ -105,6 +106,7 @@ class GitHubParts:
 
     demands: Demands
     installations: Installations
+    passages: Passages
     instance: InstanceId
     """It is in the names of all our runners."""
     spendings: Callable[[], Sequence[Spending]]

@@ -1,7 +1,6 @@
 """/v1/github and /v1/runners: what GitHub asked for, what became of it, and why something waits."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 
 from starlette.responses import Response
@@ -26,11 +25,11 @@ from chaser.api.schemas.jobs import Because, Waiting
 from chaser.api.waiting import waiting
 from chaser.clock import rfc3339
 from chaser.errors import Rejected
-from chaser.jobs.job import Job, Status
-from chaser.jobs.ports import Event
+from chaser.jobs.job import Job
 from chaser.runners.budget import Spending
 from chaser.runners.demand import Demand
 from chaser.runners.inbox import Delivery
+from chaser.runners.latency import Passage, Stage
 from chaser.runners.ports import DemandFilter, Story
 from chaser.runners.why import Circumstances, why
 
@@ -56,14 +55,14 @@ async def index(call: Call) -> Response:
 async def read(call: Call) -> Response:
     story = await _story(call)
     job, sentence = await _why(call, story)
-    history = await call.api.jobs.events(job.id) if job else ()
+    passage = await call.api.github.passages.of(story.demand.id)
     return shown(
         GitHubJobStory.model_validate(
             {
                 **_fields(story.demand),
                 "why": sentence,
                 "deliveries": [_delivery(delivery) for delivery in story.deliveries],
-                "timeline": _timeline(story, job, history),
+                "timeline": _timeline(passage, job),
             }
         )
     )
@@ -150,19 +149,14 @@ def _delivered(story: Story) -> datetime | None:
     return min((delivery.received_at for delivery in story.deliveries), default=None)
 
 
-def _timeline(story: Story, job: Job | None, history: Sequence[Event]) -> Moments:
-    said = story.demand.said
-    started = [event.at for event in history if event.to_status is Status.STARTING]
-    return Moments(
-        created=said.created_at,
-        delivered=_delivered(story),
-        planned=job.created_at if job else None,
-        started=started[-1] if started else None,
-        handed_over=job.handed_over_at if job else None,
-        # until a runner has it, GitHub gives the time of its making here
-        running=said.started_at if said.runner_name else None,
-        completed=said.completed_at,
-        gone=job.finished_at if job else None,
+def _timeline(passage: Passage | None, job: Job | None) -> Moments:
+    at = {stage: None if passage is None else passage.moments.get(stage) for stage in Stage}
+    return Moments.model_validate(
+        {
+            **at,
+            "handed_over": job.handed_over_at if job else None,
+            "gone": job.finished_at if job else None,
+        }
     )
 
 

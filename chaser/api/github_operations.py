@@ -1,6 +1,6 @@
 """The operations under /v1/github, and /v1/runners."""
 
-from chaser.api import github_jobs, runners
+from chaser.api import github_jobs, github_latency, runners
 from chaser.api.operation import Keyed, Operation, answered
 from chaser.api.schemas.github import (
     BudgetList,
@@ -11,6 +11,7 @@ from chaser.api.schemas.github import (
     RunnerList,
     WhyAnswer,
 )
+from chaser.api.schemas.latency import LatencyAnswer, LatencyQuery
 from chaser.keys import Scope
 
 _NO_JOB = {404: "`workflow_job_not_found`: no delivery has told of it"}
@@ -55,6 +56,17 @@ GITHUB = (
         serve=Keyed(Scope.RUNNERS_READ, github_jobs.explain),
         answers=(answered(WhyAnswer),),
         refusals=_NO_JOB,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/github/latency",
+        name="getGitHubLatency",
+        tag="github",
+        summary="Read how long each part of the way of workflow jobs takes, in all and by profile, and whose part it is.",
+        description="Of the jobs that began within the period on runners of this service; of more than 10,000, the newest.",
+        serve=Keyed(Scope.RUNNERS_READ, github_latency.show),
+        query=LatencyQuery,
+        answers=(answered(LatencyAnswer),),
     ),
     Operation(
         method="GET",

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from chaser import __version__
-from chaser.cli import demo, doctor, exec, github, github_jobs, jobs, keys, runners, serve, workspaces
+from chaser.cli import (
+    demo,
+    doctor,
+    exec,
+    github,
+    github_jobs,
+    github_latency,
+    jobs,
+    keys,
+    runners,
+    serve,
+    workspaces,
+)
 
 # rich's help pages cost half a second of imports
 program = typer.Typer(
@@ -19,6 +31,7 @@ program.add_typer(runners.commands, name="runners")
 program.add_typer(keys.commands, name="keys")
 github.commands.command("jobs")(github_jobs.jobs)
 github.commands.command("why")(github_jobs.why)
+github.commands.command("latency")(github_latency.latency)
 program.add_typer(github.commands, name="github")
 program.command("doctor")(doctor.doctor)
 program.command("demo")(demo.demo)

@@ -29,6 +29,7 @@ class Delivery:
     event: str
     action: str | None
     received_at: datetime
+    """When the first of it arrived."""
     installation_id: int | None
     repository: str | None
     workflow_job_id: int | None

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
+from chaser.clock import Clock
 from chaser.ids import JobId, new_job_id
 from chaser.jobs.job import NO_SECRETS, NewJob, Status
 from chaser.jobs.ports import Created
@@ -47,10 +48,11 @@ _MADE = select(jobs.c.id, jobs.c.kind, jobs.c.input, jobs.c.profile, jobs.c.max_
 
 @dataclass(slots=True)
 class Bookings:
-    """Those of one transaction. `now` is what `Database.moment` makes of `at`."""
+    """Those of one transaction. `at` is when the news came, and `now` what `Database.moment` makes of that."""
 
     connection: Connection
     sealer: Sealer
+    clock: Clock
     at: datetime
     now: datetime | None
     planned: bool = False
@@ -81,7 +83,7 @@ class Bookings:
     def _known(self, news: JobNews) -> tuple[Demand, Demand | None]:
         """The demand after the news, and the one for which the runner was made that they name, if that is another."""
         begun, mine = first(news, self.at), news.event.job_id
-        new = demands.begin(self.connection, begun)
+        new = demands.begin(self.connection, begun, self.clock.now())
         other = None if news.runner_of is None else demands.of_job(self.connection, news.runner_of)
         rows = demands.locked(self.connection, {each for each in (None if new else mine, other) if each})
         if not new and mine not in rows:  # it was old, and has just been forgotten

@@ -37,12 +37,14 @@ _CLASS = 0x64656D61
 _LOCK = text("SELECT pg_advisory_xact_lock(:class, :number)")
 
 _key = demands.c.workflow_job_id
+_AT_FIRST = frozenset({"workflow_job_id", "stored_at"})
+"""What never changes."""
 _OF_JOB = select(_key).where(demands.c.job_id == bindparam("of_job"))
 _LOCKED = select(demands).where(_key.in_(bindparam("ids", expanding=True))).order_by(_key).with_for_update()
 _UPDATE = (
     update(demands)
     .where(_key == bindparam("of_id"))
-    .values({column.name: bindparam(f"is_{column.name}") for column in demands.c if column is not _key})
+    .values({each.name: bindparam(f"is_{each.name}") for each in demands.c if each.name not in _AT_FIRST})
 )
 _UNSETTLED = (
     select(_key).where(demands.c.installation_id == bindparam("installation"), rule(UNSETTLED)).order_by(_key)
@@ -79,9 +81,9 @@ def lock_owner(connection: Connection, repository: str) -> None:
         connection.execute(_LOCK, {"class": _CLASS, "number": number})
 
 
-def begin(connection: Connection, demand: Demand) -> bool:
+def begin(connection: Connection, demand: Demand, stored_at: datetime) -> bool:
     """Write a demand that nothing was heard of yet; whether that is so. Waits for a rival that has not committed yet."""
-    values = {"workflow_job_id": demand.id, **_values(demand)}
+    values = {"workflow_job_id": demand.id, "stored_at": stored_at, **_values(demand)}
     return connection.execute(_INSERT[connection.dialect.name], values).one_or_none() is not None
 
 

@@ -63,6 +63,8 @@ class DemandsTable(TableRow, table=True):
     runners: int = Field(sa_column=Column(Integer, nullable=False))
     taken_by: int | None = Field(sa_column=Column(BigInteger))
     seen_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    stored_at: datetime | None = Field(sa_column=Column(Instant))
+    """When its row was first written, that is, about to be committed."""
     changed_at: datetime = Field(sa_column=Column(Instant, nullable=False))
 
 

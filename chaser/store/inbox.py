@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from chaser.clock import Clock
 from chaser.ids import JobId
 from chaser.runners.event import InstallationEvent
 from chaser.runners.inbox import Decision, Delivery, JobNews, News, Recorded, Repeated
@@ -19,9 +20,10 @@ _NAME = update(deliveries).where(deliveries.c.guid == bindparam("of_guid")).valu
 
 
 class Deliveries:
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
         self._database = database
         self._sealer = sealer
+        self._clock = clock
 
     async def record(self, delivery: Delivery, news: News) -> Recorded | Repeated:
         # Most of what comes is not for us, and is one statement.
@@ -34,7 +36,7 @@ class Deliveries:
         if inserted is None:
             return _repeated(connection, delivery.guid)
         at = delivery.received_at
-        books = Bookings(connection, self._sealer, at, self._database.moment(at))
+        books = Bookings(connection, self._sealer, self._clock, at, self._database.moment(at))
         match news:
             case None:
                 return Recorded(None)

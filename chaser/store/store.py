@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chaser.clock import Clock
 from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
+from chaser.runners.latency import Passages
 from chaser.runners.ports import Demands, Installations, Runners
 from chaser.store import schema
 from chaser.store.apps import AppTable
@@ -21,6 +22,7 @@ from chaser.store.jobs import Jobs
 from chaser.store.keys import Keys
 from chaser.store.logs import Logs
 from chaser.store.notices import notices_of
+from chaser.store.passages import PassageTables
 from chaser.store.passes import PassTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
@@ -52,6 +54,7 @@ class Store:
     workspaces: Workspaces
     notices: Notices
     tallies: Tallies
+    passages: Passages
 
     async def ping(self) -> None:
         """Raises `Unavailable` if the database does not answer."""
@@ -90,7 +93,7 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         jobs=Jobs(database, sealer, clock),
         logs=Logs(database),
         keys=Keys(database),
-        inbox=Deliveries(database, sealer),
+        inbox=Deliveries(database, sealer, clock),
         demands=DemandTable(database),
         runners=RunnerTable(database),
         installations=InstallationTable(database),
@@ -102,4 +105,5 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         workspaces=Workspaces(database),
         notices=notices_of(engines),
         tallies=Tallies(database, clock),
+        passages=PassageTables(database),
     )

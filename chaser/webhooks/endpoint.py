@@ -6,6 +6,7 @@ case in which it was not stored.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -70,6 +71,7 @@ class WebhookEndpoint:
         )
 
     async def receive(self, request: Request) -> Response:
+        arrived = self._clock.now()
         try:
             body = await self._body(request)
         except ClientDisconnect:
@@ -95,7 +97,7 @@ class WebhookEndpoint:
                 self._outcomes[_PING] += 1
                 return JSONResponse({"delivery": headers.guid, "pong": True})
             case event:
-                return await self._store(headers, event)
+                return await self._store(headers, event, arrived)
 
     async def _body(self, request: Request) -> bytes | None:
         """The whole body; none as soon as it is known to be too large."""
@@ -109,9 +111,8 @@ class WebhookEndpoint:
                 return None
         return bytes(body)
 
-    async def _store(self, headers: Headers, event: Event) -> Response:
-        now = self._clock.now()
-        ruling = decide(headers.guid, event, self._ours, new_job_id(now), now)
+    async def _store(self, headers: Headers, event: Event, arrived: datetime) -> Response:
+        ruling = decide(headers.guid, event, self._ours, new_job_id(arrived), arrived)
         try:
             stored = await self._inbox.record(ruling.delivery, ruling.news)
         except Unavailable as error:

@@ -8,6 +8,7 @@ import pytest
 
 from chaser.jobs.ports import Fence
 from chaser.runners.budget import Left, Spending
+from chaser.runners.latency import Stage
 from tests.api_service import Service, service
 from tests.rows import START, WORKER, first, sandbox_of
 from tests.workflow_jobs import installed, tell, told
@@ -37,6 +38,20 @@ async def test_a_workflow_job_has_its_story(running: Service) -> None:
     assert story["timeline"]["planned"] is not None
     assert story["timeline"]["running"] is None
     assert "GitHub told of it 40 s after it was made." in story["why"]
+
+
+async def test_its_timeline_is_told_as_far_as_it_has_come(running: Service) -> None:
+    await tell(running.store, told(created_at=START - 2 * SECOND), START)
+
+    timeline = (await running.http.get("/v1/github/jobs/77")).json()["timeline"]
+
+    assert [name for name, at in timeline.items() if at is not None] == [
+        "created",
+        "delivered",
+        "stored",
+        "planned",
+    ]
+    assert set(timeline) >= {stage.value for stage in Stage}
 
 
 async def test_what_waits_and_what_was_refused_says_why(running: Service) -> None:

@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import cast
 
 import httpx
@@ -23,6 +24,7 @@ from chaser.jobs.reason import Reason
 from chaser.runners.demand import State
 from chaser.runners.inbox import Delivery as StoredDelivery
 from chaser.runners.inbox import News, Recorded, Repeated
+from chaser.runners.latency import Stage
 from chaser.secret import Secret
 from chaser.simulator.delivery import Delivery, delivery, ping, queued
 from chaser.simulator.payload import Job, workflow_job
@@ -319,6 +321,26 @@ async def test_a_repeated_header_is_malformed(side: Side) -> None:
     sent = queued(JOB)
     headers = [*sent.headers(SECRET).items(), ("X-GitHub-Delivery", "another")]
     assert error(await side.client.post(PATH, content=sent.body, headers=headers)) == (400, "malformed_event")
+
+
+async def test_it_counts_as_delivered_when_its_first_byte_comes_and_as_stored_when_it_is(
+    side: Side, clock: ManualClock
+) -> None:
+    """So that the time until it is stored shows whatever the service itself adds."""
+    sent, first = queued(JOB), clock.now()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield sent.body[:100]
+        clock.advance(timedelta(seconds=5))
+        yield sent.body[100:]
+
+    await side.client.post(PATH, content=body(), headers=sent.headers(SECRET))
+
+    passage = await side.store.passages.of(JOB.id)
+    assert passage is not None
+    assert passage.moments[Stage.DELIVERED] == first
+    assert passage.moments[Stage.STORED] == passage.moments[Stage.PLANNED] == clock.now()
+    assert clock.now() - first == timedelta(seconds=5)
 
 
 async def test_a_body_that_says_it_is_too_large_is_refused_unread(side: Side) -> None:

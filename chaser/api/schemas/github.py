@@ -65,12 +65,14 @@ class Moments(Shown):
     """How it went on. What has not happened, or is not known any more, is null."""
 
     created: Moment | None = Field(description="At GitHub, by GitHub's clock.")
-    delivered: Moment | None
+    delivered: Moment | None = Field(description="The service heard of it.")
+    stored: Moment | None = Field(description="What was heard was in the database.")
     planned: Moment | None
     started: Moment | None = Field(description="A sandbox for its runner was begun, the last time.")
-    handed_over: Moment | None = Field(
-        description="The runner was given its configuration, made just before."
-    )
+    prepared: Moment | None = Field(description="That sandbox was ready.")
+    minted: Moment | None = Field(description="GitHub had registered the runner.")
+    handed_over: Moment | None = Field(description="The runner was given its configuration.")
+    online: Moment | None = Field(description="The runner listened for jobs.")
     running: Moment | None = Field(description="By GitHub's clock.")
     completed: Moment | None = Field(description="By GitHub's clock.")
     gone: Moment | None = Field(description="The runner has ended, and its registration is gone.")
