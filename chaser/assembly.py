@@ -29,6 +29,7 @@ from chaser.jobs.lease import Lease
 from chaser.jobs.partings import Partings
 from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
+from chaser.relief import Relief
 from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
 from chaser.runners.enrolment import Enrolments
@@ -60,7 +61,10 @@ def assemble(parts: Parts) -> Assembled:
     grounds = ground(parts)
     queue = _queue(parts, grounds)
     webhook = _webhook(parts, queue.intake)
-    api = _api(parts, grounds, queue, counting=(queue.dispatcher, webhook, parts.access))
+    counting = (queue.dispatcher, webhook, parts.access, grounds.space, grounds.image_relief)
+    api = _api(parts, grounds, queue, counting=counting)
+    retention = _retention(parts)
+    relief = Relief(grounds.space.crowded, parts.clock, (retention, grounds.image_relief))
     service = Service(
         engine=parts.engine,
         networks=grounds.networks,
@@ -73,7 +77,8 @@ def assemble(parts: Parts) -> Assembled:
         stopping=api.stopping,
         others={
             "notices": Hearing(parts.store.notices, queue.dispatcher, queue.completion).listen,
-            "retention": _retention(parts).watch,
+            "retention": retention.watch,
+            "relief": relief.watch,
             "sizes": grounds.sizes.run,
             "app": parts.access.watch,
             "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,

@@ -30,6 +30,7 @@ from chaser.config_values import (
     Bytes,
     Count,
     Duration,
+    Percent,
     Period,
     Port,
     RepositoryPatterns,
@@ -103,6 +104,10 @@ class ServiceLimits(Table):
     """output at which a command is killed"""
     free_space_bytes: Bytes = 2 << 30
     """free space on the disks of the data and of the engine below which nothing new is started"""
+    disk_clean_percent: Percent = 80
+    """how full these disks may be before what can be done without goes; 100: it stays"""
+    disk_full_percent: Percent = 90
+    """how full they may be before nothing new is started; 100: only `free_space_bytes` counts"""
 
 
 class Deadlines(Table):

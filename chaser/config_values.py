@@ -138,4 +138,5 @@ RepositoryPatterns = Annotated[Strings, AfterValidator(_repository_patterns)]
 """Globs over `owner/name`."""
 UserPath = Annotated[Path, BeforeValidator(_path)]
 Count = Annotated[int, Field(ge=1)]
+Percent = Annotated[int, Field(ge=1, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -17,6 +17,7 @@ import httpx
 from chaser.config import Settings
 from chaser.findings import Finding, failed, ok, warning
 from chaser.sandboxes.spec import Network
+from chaser.space import Room
 
 _GIB = 1 << 30
 _BUILT_AFTER = datetime(2025, 1, 1, tzinfo=UTC)
@@ -50,9 +51,15 @@ def data_dir(settings: Settings) -> Finding:
 
 
 def disk(check: str, folder: Path, settings: Settings) -> Finding:
-    wanted = settings.limits.free_space_bytes
-    free = shutil.disk_usage(_nearest(folder)).free
-    found = f"{free / _GIB:.1f} GiB free at {folder}"
+    limits, usage = settings.limits, shutil.disk_usage(_nearest(folder))
+    wanted, free = limits.free_space_bytes, usage.free
+    used = Room(usage.used, free).used_percent
+    found = f"{free / _GIB:.1f} GiB free at {folder}, {used:.0f} % used"
+    if used > limits.disk_full_percent:
+        mend = f"Free space there; above {limits.disk_full_percent} % (limits.disk_full_percent) no run is started."
+        return failed(check, found, mend)
+    if used > limits.disk_clean_percent:
+        return warning(check, found, "Free some space soon: what can be done without is being removed.")
     if free < wanted:
         mend = f"Free space there; below {wanted / _GIB:.1f} GiB (limits.free_space_bytes) no run is started."
         return failed(check, found, mend)

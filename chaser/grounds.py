@@ -1,5 +1,6 @@
 """What stands under the queue, put together: an engine with all that a launch needs of it, and the places of files."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from chaser.clock import Clock, SystemClock
@@ -12,13 +13,16 @@ from chaser.sandboxes.courier import Courier
 from chaser.sandboxes.deadlines import Deadlines
 from chaser.sandboxes.engines.bridge import DockerBridge
 from chaser.sandboxes.engines.docker import DockerEngine
+from chaser.sandboxes.engines.image_names import DockerImageNames
 from chaser.sandboxes.engines.logins import DockerLogins
 from chaser.sandboxes.engines.pulls import Pulls
 from chaser.sandboxes.harvest import HarvestLimits
 from chaser.sandboxes.host import Host
+from chaser.sandboxes.image_relief import ImageRelief
 from chaser.sandboxes.launcher import Launcher
 from chaser.sandboxes.networks import EngineNetworks
 from chaser.sandboxes.orphans import Orphans
+from chaser.sandboxes.pulled_images import PulledImages
 from chaser.sandboxes.registry import AllowList, Registries
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
@@ -29,7 +33,7 @@ from chaser.sandboxes.traffic import Traffic
 from chaser.sandboxes.uploads import UploadLimits, Uploads
 from chaser.sandboxes.volumes import Volumes
 from chaser.sandboxes.workspace_files import FileLimits, WorkspaceFiles
-from chaser.space import FreeSpace
+from chaser.space import FreeSpace, Watermarks
 from chaser.store.store import Store
 from chaser.webhooks.signature import ChangingSignatures
 
@@ -63,6 +67,7 @@ class Grounds:
     artifacts: Artifacts
     courier: Courier
     space: FreeSpace
+    image_relief: ImageRelief
     orphans: Orphans
 
 
@@ -86,7 +91,7 @@ def ground(parts: Parts) -> Grounds:
     volumes = Volumes(engine, store.workspaces, tools, sizes, clock, watch_interval=LOOK_AT_DISKS)
     networks = EngineNetworks(DockerBridge(engine, store.instance_id))
     launcher = _launcher(parts, traffic)
-    space = FreeSpace(settings.limits.free_space_bytes, clock, settings.data_dir, settings.files_dir)
+    space = FreeSpace(_watermarks(settings), clock, settings.data_dir, settings.files_dir)
     uploads = Uploads(
         store.uploads,
         settings.files_dir / "uploads",
@@ -108,10 +113,28 @@ def ground(parts: Parts) -> Grounds:
         artifacts=artifacts,
         courier=Courier(engine, uploads, artifacts, _harvest_limits(settings)),
         space=space,
+        image_relief=ImageRelief(
+            engine, DockerImageNames(engine.run), store.pulled_images, clock, _named_images(settings)
+        ),
         orphans=Orphans(
             engine, store.instance_id, store.jobs.sandboxes_living, store.workspaces.kept, removals
         ),
     )
+
+
+def _watermarks(settings: Settings) -> Watermarks:
+    limits = settings.limits
+    return Watermarks(limits.free_space_bytes, limits.disk_clean_percent, limits.disk_full_percent)
+
+
+def _named_images(settings: Settings) -> Collection[str]:
+    """Those that the configuration names."""
+    profiles = settings.profiles.values()
+    tool = settings.workspaces.tool_image
+    return {
+        *(image for each in profiles for image in (each.image, each.runner_image)),
+        *([] if tool is None else [tool]),
+    }
 
 
 def _images(parts: Parts) -> ImageShelf:
@@ -120,6 +143,7 @@ def _images(parts: Parts) -> ImageShelf:
         parts.engine,
         parts.pulls,
         Registries(settings.registries.values(), DockerLogins()),
+        PulledImages(parts.store.pulled_images, parts.engine, parts.clock),
         allowed=AllowList(settings.images.allow),
         deadlines=PullDeadlines(settings.deadlines.pull, settings.deadlines.pull_stall),
     )

@@ -26,6 +26,8 @@ DELIVERIES = 500
 """Deliveries, or demands, that one transaction removes."""
 GRACE = timedelta(hours=1)
 """Between an upload's end, after which no new job may name it, and its removal: a job that just did is stored by then."""
+SHORT_GRACE = timedelta(minutes=5)
+"""The same where room is wanting."""
 STRAY_AGE = timedelta(days=1)
 """A file that no row knows may be one whose row is about to be written; none takes so long."""
 
@@ -76,6 +78,7 @@ class Retention:
         self._artifacts = artifacts
         self._clock = clock
         self._periods = periods
+        self._sweeping = asyncio.Lock()
 
     async def watch(self) -> None:
         """Until cancelled."""
@@ -86,13 +89,26 @@ class Retention:
                 log.warning("Cannot remove what is old yet.", action="retention_later", error=error.message)
             await asyncio.sleep(self._periods.every.total_seconds())
 
-    async def sweep(self) -> Swept:
+    async def places(self) -> Sequence[Path]:
+        return [self._uploads.parent]
+
+    async def relieve(self, enough: Callable[[], bool]) -> int:
+        """What is to go anyway, now and not with the next sweep: the rest was promised to be kept. All of it, since it does
+        not go by what is enough."""
+        swept = await self.sweep(SHORT_GRACE)
+        return swept.jobs + swept.deliveries + swept.demands + swept.uploads + swept.strays
+
+    async def sweep(self, grace: timedelta = GRACE) -> Swept:
+        async with self._sweeping:
+            return await self._sweep(grace)
+
+    async def _sweep(self, grace: timedelta) -> Swept:
         now = self._clock.now()
         swept = Swept(
             jobs=await self._jobs(now - self._periods.jobs),
             deliveries=await self._in_steps(self._rows.forget_deliveries, now - self._periods.deliveries),
             demands=await self._in_steps(self._rows.forget_demands, now - self._periods.jobs),
-            uploads=await self._expired(now - GRACE),
+            uploads=await self._expired(now - grace),
             strays=await self._strays(now - STRAY_AGE),
         )
         if swept != Swept(0, 0, 0, 0):

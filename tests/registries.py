@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,11 +16,12 @@ USER, PASSWORD = "robot", "correct horse"
 
 
 @contextmanager
-def running_registry(directory: Path, *, with_login: bool) -> Generator[str]:
-    """A registry process with a store of its own; yields its `host:port`."""
+def running_registry(directory: Path, *, with_login: bool, within: Sequence[str] = ()) -> Generator[str]:
+    """A registry process with a store of its own; yields its `host:port`. `within` is put before its command."""
     config = directory / "registry.yml"
     config.write_text(_CONFIG.format(store=directory / "store") + (_login(directory) if with_login else ""))
-    process = subprocess.Popen(["docker-registry", "serve", config], stderr=subprocess.PIPE, text=True)
+    command = [*within, "docker-registry", "serve", config]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         listening = (re.search(r"listening on ([0-9.]+:\d+)", line) for line in process.stderr)

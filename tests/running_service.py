@@ -58,6 +58,8 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
         "CHASER_PROFILES__DEFAULT__IMAGE": small_image(),
         "CHASER_PROFILES__DEFAULT__NETWORK": "none",
         "CHASER_LIMITS__FREE_SPACE_BYTES": "1m",
+        "CHASER_LIMITS__DISK_CLEAN_PERCENT": "100",
+        "CHASER_LIMITS__DISK_FULL_PERCENT": "100",
         **(more or {}),
     }
 

@@ -1,7 +1,7 @@
 """The images that sandboxes are made of: present, or pulled once for all who wait."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,10 @@ class Present(Protocol):
 
     async def image(self, reference: str) -> Image | None: ...
 
+    async def image_ids(self) -> frozenset[str]:
+        """Of all images that are there, by whatever name."""
+        ...
+
 
 class Puller(Protocol):
     """The engine's way to registries."""
@@ -33,6 +37,21 @@ class Puller(Protocol):
 
     async def tag(self, source: Reference, target: Reference) -> None:
         """Let `target`, which has a tag, name the image that `source` names."""
+        ...
+
+
+class Notes(Protocol):
+    """Remembers which images are ours to remove. Raises nothing."""
+
+    async def pulled(
+        self, reference: Reference, before: Image | None, after: Image, names: Sequence[str]
+    ) -> None:
+        """It was pulled, was not there before by any name, and goes by these now; `before` is what one of them named until
+        then."""
+        ...
+
+    async def used(self, reference: Reference) -> None:
+        """A sandbox is about to be made of it."""
         ...
 
 
@@ -60,6 +79,7 @@ class ImageShelf:
         engine: Present,
         puller: Puller,
         registries: Registries,
+        notes: Notes,
         *,
         allowed: AllowList,
         deadlines: PullDeadlines,
@@ -67,12 +87,20 @@ class ImageShelf:
         self._engine = engine
         self._puller = puller
         self._registries = registries
+        self._notes = notes
         self._allowed = allowed
         self._deadlines = deadlines
         self._pulls: dict[tuple[Reference, Login | None], _Pull] = {}
 
     async def ensure(self, reference: str, policy: PullPolicy, registries: frozenset[str] | None) -> Image:
         wanted = self._admitted(reference)
+        image = await self._ensured(wanted, policy, registries)
+        await self._notes.used(wanted)
+        return image
+
+    async def _ensured(
+        self, wanted: Reference, policy: PullPolicy, registries: frozenset[str] | None
+    ) -> Image:
         present = None if policy is PullPolicy.ALWAYS else await self._present(wanted)
         await self._check_registry(wanted, present, registries)
         if present is not None:
@@ -128,6 +156,7 @@ class ImageShelf:
 
     async def _fetched(self, wanted: Reference, login: Login | None) -> Image:
         whole = asyncio.timeout(self._deadlines.whole.total_seconds())
+        before, there = await self._named(wanted), await self._engine.image_ids()
         try:
             async with whole:
                 await self._from_nearest(wanted, login)
@@ -138,7 +167,16 @@ class ImageShelf:
         image = await self._present(wanted)
         if image is None:
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, _LOST_AGAIN.format(wanted), retry_after=5)
+        if image.id not in there:
+            names = list(await self._named(wanted))
+            await self._notes.pulled(wanted, next(iter(before.values()), None), image, names)
         return image
+
+    async def _named(self, wanted: Reference) -> Mapping[str, Image]:
+        """What the engine has by the names that a pull gives."""
+        mirrored = self._registries.mirrored(wanted)
+        names = [each.full for each in (wanted, mirrored) if each is not None]
+        return {name: image for name in names if (image := await self._engine.image(name)) is not None}
 
     async def _from_nearest(self, wanted: Reference, login: Login | None) -> None:
         """From the mirror if there is one; whatever its trouble is, the registry itself has the last word."""

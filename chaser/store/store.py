@@ -24,6 +24,7 @@ from chaser.store.logs import Logs
 from chaser.store.notices import notices_of
 from chaser.store.passages import PassageTables
 from chaser.store.passes import PassTable
+from chaser.store.pulled_images import PulledImageTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
 from chaser.store.runners import RunnerTable
@@ -55,6 +56,7 @@ class Store:
     notices: Notices
     tallies: Tallies
     passages: Passages
+    pulled_images: PulledImageTable
 
     async def ping(self) -> None:
         """Raises `Unavailable` if the database does not answer."""
@@ -106,4 +108,5 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         notices=notices_of(engines),
         tallies=Tallies(database, clock),
         passages=PassageTables(database),
+        pulled_images=PulledImageTable(database),
     )

@@ -24,6 +24,7 @@ __all__ = [
     "jobs",
     "log_frames",
     "metadata",
+    "pulled_images",
     "runners",
     "sandboxes",
     "setup_passes",
@@ -161,6 +162,16 @@ class ArtifactsTable(TableRow, table=True):
     file: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class PulledImagesTable(TableRow, table=True):
+    """An image that this service has pulled itself, and may remove."""
+
+    engine_id: str = Field(sa_column=Column(Ident, primary_key=True))
+    reference: str = Field(sa_column=Column(Ident, primary_key=True))
+    image_id: str = Field(sa_column=Column(Text, nullable=False))
+    names: list[str] = Field(sa_column=Column(Document, nullable=False))
+    used_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
 class GithubAppsTable(TableRow, table=True):
     """The App that the setup page has made: one at a time."""
 
@@ -199,5 +210,6 @@ workspaces = table_of(WorkspacesTable)
 snapshots = table_of(SnapshotsTable)
 uploads = table_of(UploadsTable)
 artifacts = table_of(ArtifactsTable)
+pulled_images = table_of(PulledImagesTable)
 github_apps = table_of(GithubAppsTable)
 setup_passes = table_of(SetupPassesTable)

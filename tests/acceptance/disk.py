@@ -13,14 +13,24 @@ SIZE = 64 << 20
 
 
 @contextmanager
-def small_file_system(place: Path) -> Generator[Path]:
-    """A file system of 64 MiB at `place`, which is made. Needs root."""
+def small_file_system(place: Path, size: int = SIZE) -> Generator[Path]:
+    """A file system of its own at `place`, which is made. Needs root."""
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place], check=True)
     try:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def used_percent(disk: Path) -> float:
+    usage = shutil.disk_usage(disk)
+    return 100 * usage.used / usage.total
+
+
+def fill_to(disk: Path, percent: float) -> Path:
+    """As `fill`, until so much of it is used."""
+    return fill(disk, leave=round(shutil.disk_usage(disk).total * (1 - percent / 100)))
 
 
 def fill(disk: Path, *, leave: int) -> Path:

@@ -1,7 +1,7 @@
 """A Docker engine of the tests' own, in a container, which they may stop, kill and starve."""
 
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +15,13 @@ BOOT = "rm -rf /var/run/docker*; exec dockerd --host unix:///run/engine/docker.s
 
 
 class Engine:
-    """`docker` is the way to it. A stop ends all its containers, as a stop of the machine's own engine would."""
+    """`docker` is the way to it. A stop ends all its containers, as a stop of the machine's own engine would.
 
-    def __init__(self, place: Path, name: str, boot: str = BOOT) -> None:
+    It has a network of its own, always: an engine in the machine's would take docker0 for its own, and even remove it.
+    """
+
+    def __init__(self, place: Path, name: str, boot: str = BOOT, options: Sequence[str] = ()) -> None:
+        """`options` are more of `docker run`."""
         self.docker = Docker(f"unix://{place / SOCKET}")
         self._outer = Docker()
         build_image("engine")
@@ -28,10 +32,16 @@ class Engine:
             *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--cgroupns", "host"),
             *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
             *("--security-opt", "systempaths=unconfined", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
-            *("--volume", f"{place}:/run/engine", IMAGE),
+            *("--volume", f"{place}:/run/engine", *options, IMAGE),
             *("sh", "-c", boot.format(f"/{name}")),
         )
         self._await()
+
+    @property
+    def within(self) -> Sequence[str]:
+        """What to put before a command that is to run in its network, where it finds a registry on loopback. Needs root."""
+        process = self._outer("inspect", "--format", "{{.State.Pid}}", self._name)
+        return ("nsenter", "--target", process, "--net")
 
     def load(self, image: str) -> None:
         saved = subprocess.run(["docker", "save", image], capture_output=True, check=True).stdout
@@ -70,7 +80,20 @@ class Engine:
 @contextmanager
 def own_engine(place: Path, name: str) -> Generator[Engine]:
     """With the small image in it; removed afterwards, with all that it held."""
-    engine = Engine(place, name)
+    with _with_small_image(Engine(place, name)) as engine:
+        yield engine
+
+
+@contextmanager
+def engine_on(disk: Path, place: Path, name: str) -> Generator[Engine]:
+    """The same, with all that it keeps on the disk `disk`, which has the same path for it as for the tests."""
+    boot = BOOT.replace("dockerd", f"dockerd --data-root {disk}/engine")
+    with _with_small_image(Engine(place, name, boot, ("--volume", f"{disk}:{disk}"))) as engine:
+        yield engine
+
+
+@contextmanager
+def _with_small_image(engine: Engine) -> Generator[Engine]:
     try:
         engine.load(SMALL)
         yield engine

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,18 +11,23 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chaser.clock import ManualClock
 from chaser.errors import Refused, Unavailable
 from chaser.ids import InstanceId
 from chaser.jobs.reason import Reason
 from chaser.sandboxes.engine import Image
 from chaser.sandboxes.engines.docker import DockerEngine
+from chaser.sandboxes.engines.image_names import DockerImageNames
 from chaser.sandboxes.engines.logins import DockerLogins
 from chaser.sandboxes.engines.pulls import Pulls
+from chaser.sandboxes.image_relief import RESTING, ImageRelief
+from chaser.sandboxes.pulled_images import PulledImages
 from chaser.sandboxes.reference import Reference
 from chaser.sandboxes.registry import AllowList, Registries, Registry
-from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
+from chaser.sandboxes.shelf import ImageShelf, Notes, PullDeadlines
 from chaser.sandboxes.spec import PullPolicy
 from chaser.secret import Secret
+from chaser.store.store import Store
 from tests.images import docker, small_image
 from tests.registries import MANIFEST, PASSWORD, USER, misbehaving_registry, running_registry
 
@@ -82,6 +87,14 @@ class NoLogins(DockerLogins):
         super().__init__(Path("/nonexistent"))
 
 
+class NoNotes:
+    async def pulled(
+        self, reference: Reference, before: Image | None, after: Image, names: Sequence[str]
+    ) -> None: ...
+
+    async def used(self, reference: Reference) -> None: ...
+
+
 @pytest.fixture
 async def engine() -> AsyncGenerator[DockerEngine]:
     engine = DockerEngine(None, InstanceId("chaser-test-pulls"))
@@ -102,11 +115,13 @@ def shelf(
     *configured: Registry,
     logins: DockerLogins | None = None,
     stall: timedelta = timedelta(minutes=1),
+    notes: Notes | None = None,
 ) -> ImageShelf:
     return ImageShelf(
         engine,
         pulls,
         Registries(configured, logins or NoLogins()),
+        notes or NoNotes(),
         allowed=AllowList(),
         deadlines=PullDeadlines(timedelta(minutes=2), stall),
     )
@@ -339,3 +354,92 @@ async def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
 
     assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
     await pulls.close()
+
+
+def changed(host: str, name: str) -> None:
+    """Another image, of the same contents but for a label, at the registry by that name and by nobody here."""
+    docker(
+        "build",
+        "--quiet",
+        "--tag",
+        f"{host}/{name}",
+        "-",
+        stdin=f"FROM {small_image()}\nLABEL of={name}".encode(),
+    )
+    docker("push", f"{host}/{name}")
+    docker("rmi", f"{host}/{name}")
+
+
+@pytest.fixture
+async def house(engine: DockerEngine, pulls: Pulls, public: str, store: Store, clock: ManualClock) -> "House":
+    changed(public, "chaser-test/changed:1")
+    notes = PulledImages(store.pulled_images, engine, clock)
+    return House(engine, shelf(engine, pulls, notes=notes), store, clock, f"{public}/chaser-test/changed:1")
+
+
+@dataclass
+class House:
+    """A machine on which others have images too."""
+
+    engine: DockerEngine
+    images: ImageShelf
+    store: Store
+    clock: ManualClock
+    name: str
+    """Of an image that the registry has, and the engine does not."""
+
+    async def relieved(self) -> bool:
+        """Whether the image is gone after a relief that is never enough."""
+        self.clock.advance(RESTING + timedelta(seconds=1))
+        names = DockerImageNames(self.engine.run)
+        relief = ImageRelief(self.engine, names, self.store.pulled_images, self.clock, [])
+        await relief.relieve(lambda: False)
+        return await self.engine.image(self.name) is None
+
+
+async def test_an_image_that_was_pulled_here_goes_when_room_is_wanting(house: House) -> None:
+    image = await ensured(house.images, house.name)
+
+    assert await house.relieved()
+    assert image.id not in await house.engine.image_ids()
+
+
+async def test_one_that_was_there_before_stays(house: House) -> None:
+    docker("pull", "--quiet", house.name)
+    await ensured(house.images, house.name)
+
+    assert not await house.relieved()
+
+
+async def test_one_that_a_container_has_stays_even_if_that_has_ended(house: House) -> None:
+    await ensured(house.images, house.name)
+    container = docker("create", house.name, "true")
+    try:
+        assert not await house.relieved()
+    finally:
+        docker("rm", container)
+
+    assert await house.relieved()
+
+
+async def test_one_that_somebody_has_named_keeps_that_name(house: House) -> None:
+    image = await ensured(house.images, house.name)
+    docker("tag", house.name, "chaser-test/mine:1")
+
+    assert await house.relieved()
+    assert (await house.engine.image("chaser-test/mine:1") or image).id == image.id
+    assert image.id in await house.engine.image_ids()
+
+
+async def test_one_that_somebody_has_by_its_digest_stays(house: House) -> None:
+    """The engine itself would take a digest away with the last tag beside it."""
+    image = await ensured(house.images, house.name)
+    digest = f"{house.name.removesuffix(':1')}@{image.digest}"
+    docker("rmi", house.name)
+    docker("pull", "--quiet", digest)
+    await house.store.pulled_images.forget((await house.engine.info()).id, house.name)
+
+    await ensured(house.images, house.name)
+
+    assert not await house.relieved()
+    assert await house.engine.image(digest) is not None

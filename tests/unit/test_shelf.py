@@ -1,7 +1,7 @@
 """Images as work of their own, against an engine that keeps state and moves only when a test says so."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -50,6 +50,9 @@ class FakeEngine:
     async def image(self, reference: str) -> Image | None:
         return self.images.get(reference)
 
+    async def image_ids(self) -> frozenset[str]:
+        return frozenset(image.id for image in self.images.values())
+
     async def pull(self, reference: Reference, login: Login | None) -> AsyncGenerator[None]:
         pull = Pull(reference, login)
         self.begun += 1
@@ -69,6 +72,25 @@ class FakeEngine:
         self.images[target.full] = self.images[source.full]
 
 
+@dataclass
+class Noted:
+    """What the shelf has told to remember."""
+
+    pulled_names: list[tuple[str, str | None, list[str]]] = field(
+        default_factory=list[tuple[str, str | None, list[str]]]
+    )
+    """The reference, the id of what was there before, and the names."""
+    needed: list[str] = field(default_factory=list[str])
+
+    async def pulled(
+        self, reference: Reference, before: Image | None, after: Image, names: Sequence[str]
+    ) -> None:
+        self.pulled_names.append((reference.full, None if before is None else before.id, list(names)))
+
+    async def used(self, reference: Reference) -> None:
+        self.needed.append(reference.full)
+
+
 class NoLogins:
     async def find(self, host: str) -> Login | None:
         return None
@@ -84,11 +106,13 @@ def shelf(
     allowed: tuple[str, ...] = (),
     whole: timedelta = FOREVER,
     stall: timedelta = FOREVER,
+    noted: Noted | None = None,
 ) -> ImageShelf:
     return ImageShelf(
         engine,
         engine,
         Registries(configured, NoLogins()),
+        noted or Noted(),
         allowed=AllowList(allowed),
         deadlines=PullDeadlines(whole, stall),
     )
@@ -372,3 +396,51 @@ async def test_an_image_that_is_gone_again_after_its_pull_is_worth_another_try()
 class Forgetful(dict[str, Image]):
     def get(self, key: str, default: Image | None = None, /) -> Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         return None
+
+
+async def test_what_is_pulled_is_noted_with_its_names_and_what_is_needed_each_time() -> None:
+    engine, noted = FakeEngine(), Noted()
+    images = shelf(engine, noted=noted)
+    asking = asked(images)
+    (await engine.pulls.get()).arrived.put_nowait(Done())
+    await asking
+
+    await images.ensure("debian:12", PullPolicy.MISSING, None)
+
+    assert noted.pulled_names == [(DEBIAN, None, [DEBIAN])]
+    assert noted.needed == [DEBIAN, DEBIAN]
+
+
+async def test_what_came_by_a_mirror_is_noted_with_the_mirrors_name_too() -> None:
+    engine, noted = FakeEngine(), Noted()
+    asking = asked(shelf(engine, Registry("docker.io", mirror="mirror.example"), noted=noted))
+    (await engine.pulls.get()).arrived.put_nowait(Done())
+    await asking
+
+    assert noted.pulled_names == [(DEBIAN, None, [DEBIAN, "mirror.example/library/debian:12"])]
+
+
+async def test_a_pull_of_an_image_that_was_there_by_another_name_makes_it_nobodys_but_its_owners() -> None:
+    engine, noted = FakeEngine({"mine:1": image(DEBIAN, DIGEST)}), Noted()
+    asking = asked(shelf(engine, noted=noted))
+    (await engine.pulls.get()).arrived.put_nowait(Done())
+    await asking
+
+    assert noted.pulled_names == []
+
+
+async def test_a_pull_that_replaces_what_was_there_is_noted_with_that() -> None:
+    engine, noted = FakeEngine({DEBIAN: image("last week's", DIGEST)}), Noted()
+    asking = asked(shelf(engine, noted=noted), policy=PullPolicy.ALWAYS)
+    (await engine.pulls.get()).arrived.put_nowait(Done())
+    await asking
+
+    assert noted.pulled_names == [(DEBIAN, "id of last week's", [DEBIAN])]
+
+
+async def test_what_is_refused_was_not_needed() -> None:
+    engine, noted = FakeEngine(), Noted()
+
+    await reason_of(asked(shelf(engine, noted=noted), policy=PullPolicy.NEVER))
+
+    assert noted.needed == []

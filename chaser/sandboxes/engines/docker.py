@@ -120,6 +120,10 @@ class DockerEngine:
             labels=dict(config.get("Labels") or {}),
         )
 
+    async def image_ids(self) -> frozenset[str]:
+        found = await self.run(lambda client: client.images(quiet=True))
+        return frozenset(cast("list[str]", found))
+
     async def create(self, options: ContainerOptions) -> ContainerId:
         try:
             answer = await self.run(
