@@ -26,11 +26,15 @@ async def heard(store: Store, number: int = 77, at: float = 0, *, late: float = 
 
 
 async def handed_over(store: Store, at: float) -> None:
-    """The next job's runner: claimed then, handed its launch two seconds later."""
+    """The next job's runner: claimed then, ready after 1 s, registered after 2 s, listening after 5 s."""
     claim = await claimed(store.jobs, after(at))
+    job = claim.job
+    await store.runners.begun(job.id, job.attempt, runner_of(job.id), after(at))
     assert await store.jobs.name_sandbox(claim, sandbox_of(claim)) is Fence.HELD
+    await store.runners.minted(job.id, job.attempt, 9, after(at + 1), after(at + 2))
     assert await store.jobs.hand_over(claim, TERMS, after(at + 2)) is Fence.HELD
     assert await store.jobs.begin(claim, after(at + 3)) is Fence.HELD
+    await store.runners.online(job.id, job.attempt, after(at + 5))
 
 
 async def ran(store: Store, number: int, runner: JobId, at: float) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, case, null, select
+from sqlalchemy import Connection, and_, bindparam, case, select
 
 from chaser.jobs.job import Status
 from chaser.runners.demand import State
@@ -11,7 +11,7 @@ from chaser.runners.latency import Passage, Stage
 from chaser.store.columns import Instant
 from chaser.store.database import Database
 from chaser.store.job_rows import AnyRow
-from chaser.store.tables import demands, jobs, transitions
+from chaser.store.tables import demands, jobs, runners, transitions
 
 _TOLD = demands.c.runner_name.is_not(None)
 """Until a runner has the job, GitHub gives the time of its making as that of its begin."""
@@ -22,9 +22,9 @@ _MOMENTS = {
     Stage.STORED: demands.c.stored_at,
     Stage.PLANNED: jobs.c.created_at,
     Stage.STARTED: transitions.c.at,
-    Stage.PREPARED: null().cast(Instant),
-    Stage.MINTED: jobs.c.handed_over_at,
-    Stage.ONLINE: null().cast(Instant),
+    Stage.PREPARED: runners.c.prepared_at,
+    Stage.MINTED: runners.c.minted_at,
+    Stage.ONLINE: runners.c.online_at,
     Stage.RUNNING: case((_TOLD, demands.c.started_at)),
     Stage.COMPLETED: demands.c.completed_at,
 }
@@ -33,11 +33,13 @@ _began = and_(
     transitions.c.attempt == jobs.c.attempt,
     transitions.c.to_status == Status.STARTING.value,
 )
+_registered = and_(runners.c.job_id == jobs.c.id, runners.c.attempt == jobs.c.attempt)
 _ALL = (
     select(jobs.c.profile, *(column.label(stage.value) for stage, column in _MOMENTS.items()))
     .select_from(demands)
     .outerjoin(jobs, jobs.c.id == demands.c.job_id)
     .outerjoin(transitions, _began)
+    .outerjoin(runners, _registered)
 )
 _OF = _ALL.where(demands.c.workflow_job_id == bindparam("of_id"))
 _BEGUN = (
@@ -46,8 +48,7 @@ _BEGUN = (
         demands.c.changed_at >= bindparam("since", type_=Instant()),
         demands.c.started_at >= bindparam("since", type_=Instant()),
         demands.c.state.in_((State.RUNNING.value, State.DONE.value)),
-        jobs.c.handed_over_at.is_not(None),
-        _TOLD,
+        demands.c.runner_name == runners.c.name,
     )
     .order_by(demands.c.changed_at.desc())
     .limit(bindparam("most"))

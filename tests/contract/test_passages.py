@@ -36,7 +36,9 @@ async def test_a_job_has_its_moments_from_its_making_to_its_end(store: Store, cl
         "stored": 0.2,
         "planned": 0.2,
         "started": 10,
+        "prepared": 11,
         "minted": 12,
+        "online": 15,
         "running": 20,
         "completed": 80,
     }

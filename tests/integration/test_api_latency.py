@@ -53,6 +53,10 @@ async def test_every_part_of_the_way_is_told_with_whose_it_is(running: Service) 
         "storing": (2, 0),
         "admission": (2, 0),
         "queue": (2, 10_000),
+        "sandbox": (2, 1_000),
+        "registration": (2, 1_000),
+        "runner": (2, 3_000),
+        "assignment": (2, 5_000),
         "run": (2, 60_000),
         "wait": (2, 60_000),
     }
