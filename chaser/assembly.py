@@ -13,7 +13,6 @@ from chaser.api.schemas.jobs import Because
 from chaser.api.workspace_access import WorkspaceAccess
 from chaser.errors import Unavailable
 from chaser.grounds import Grounds, Parts, ground
-from chaser.ids import KeyId
 from chaser.jobs.attempt import Attempts
 from chaser.jobs.completion import Completion
 from chaser.jobs.deletion import Deletions
@@ -29,6 +28,7 @@ from chaser.jobs.lease import Lease
 from chaser.jobs.partings import Partings
 from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
+from chaser.key_caps import KeyCaps
 from chaser.relief import Relief
 from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
@@ -40,7 +40,6 @@ from chaser.runners.registration import name_prefix
 from chaser.runners.runner import Runner
 from chaser.sandboxes.output import OutputLimits
 from chaser.service import Service
-from chaser.store.store import Store
 from chaser.webhooks.endpoint import WebhookEndpoint
 
 Assembled = tuple[Service, Api, WebhookEndpoint]
@@ -165,22 +164,9 @@ def _dispatcher(
         grounds.worker,
         max_running=limits.max_running,
         profile_caps=caps,
-        cap_of=KeyCaps(parts.store).of,
+        cap_of=KeyCaps(parts.store.keys).of,
         held=grounds.space.shortage,
     )
-
-
-class KeyCaps:
-    """How many jobs each key may have running. A key's cap never changes."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: dict[KeyId, int | None] = {}
-
-    async def of(self, key_id: KeyId) -> int | None:
-        if key_id not in self._known:
-            self._known.update({key.id: key.max_running for key in await self._store.keys.list()})
-        return self._known.get(key_id)
 
 
 def _retention(parts: Parts) -> Retention:
