@@ -19,6 +19,7 @@ from chaser.simulator.faults import Fault, Mishap
 from chaser.simulator.hearsay import Hearsay
 from chaser.simulator.installing import Installing
 from chaser.simulator.limits import Limit, Rates, Resource
+from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Blank, Job, job_body
 from chaser.simulator.post import Post, item_body
 from chaser.simulator.workflows import Plan, Workflows
@@ -33,6 +34,7 @@ class Run:
 
     repository: str
     jobs: tuple[Plan, ...]
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class ControlApi:
 
     async def start(self, request: Request) -> object:
         run = await _read(Run, request)
-        return _started(self._workflows.start(run.repository, run.jobs))
+        return _started(self._workflows.start(run.repository, run.jobs, run.origin))
 
     async def act(self, request: Request) -> object:
         run_id: int = request.path_params["run_id"]

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from chaser.simulator import bodies
 from chaser.simulator.access import refusal
 from chaser.simulator.answers import error, not_found, ok, paged
+from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Job, job_body
 from chaser.simulator.workflows import Workflows
 from chaser.simulator.world import World
@@ -33,6 +34,7 @@ class JobsApi:
             Route("/_logs/{job_id:int}", self.text, methods=["GET"]),
             Route(f"{actions}/runs", self._may(self.runs), methods=["GET"]),
             Route(run, self._may(self.run), methods=["GET"]),
+            Route(f"{run}/attempts/{{attempt:int}}", self._may(self.attempt), methods=["GET"]),
             Route(f"{run}/jobs", self._may(self.jobs), methods=["GET"]),
             Route(f"{run}/attempts/{{attempt:int}}/jobs", self._may(self.jobs), methods=["GET"]),
             Route(f"{run}/cancel", self._may(self.cancel), methods=["POST"]),
@@ -59,14 +61,18 @@ class JobsApi:
     async def runs(self, request: Request) -> Response:
         """Newest first. `status` may also name a conclusion."""
         ids = dict.fromkeys(job.run_id for job in self._world.jobs.values() if _here(request, job))
-        states = [_run_body(self._workflows.current(run_id)) for run_id in reversed(list(ids))]
+        states = [self._body(self._workflows.current(run_id)) for run_id in reversed(list(ids))]
         wanted = request.query_params.get("status")
         found = [one for one in states if wanted in {None, one["status"], one["conclusion"]}]
         return paged(request, "workflow_runs", found)
 
     async def run(self, request: Request) -> Response:
         found = self._run(request)
-        return ok(_run_body(self._workflows.current(found[0].run_id))) if found else not_found()
+        return ok(self._body(self._workflows.current(found[0].run_id))) if found else not_found()
+
+    async def attempt(self, request: Request) -> Response:
+        found = [job for job in self._run(request) if job.attempt == request.path_params["attempt"]]
+        return ok(self._body(found)) if found else not_found()
 
     async def jobs(self, request: Request) -> Response:
         """Of the latest attempt, unless another or all are asked for."""
@@ -99,6 +105,9 @@ class JobsApi:
         self._workflows.rerun(found[0].run_id, only_failed=failed)
         return ok({}, 201)
 
+    def _body(self, jobs: Sequence[Job]) -> dict[str, object]:
+        return _run_body(jobs, self._world.origins.get(jobs[0].run_id, Origin()))
+
     def _may(self, act: Act) -> Act:
         async def acting(request: Request) -> Response:
             return refusal(self._world, request, "actions") or await act(request)
@@ -114,26 +123,25 @@ def _here(request: Request, job: Job) -> bool:
     return job.repository.lower() == f"{request.path_params['owner']}/{request.path_params['repo']}".lower()
 
 
-def _run_body(jobs: Sequence[Job]) -> dict[str, object]:
+def _run_body(jobs: Sequence[Job], origin: Origin) -> dict[str, object]:
     """https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run"""
     job = jobs[0]
     api = f"{bodies.API}/repos/{job.repository}/actions/runs/{job.run_id}"
-    owner = job.repository.partition("/")[0]
     status, conclusion = _run_state(jobs)
     at = job.at.strftime("%Y-%m-%dT%H:%M:%SZ")
     repository = bodies.repository(job.repository, job.kind, private=job.private)
-    actor = bodies.account(owner if job.kind == "User" else "octocat", "User")
+    head = bodies.repository(origin.of(job.repository), job.kind, private=job.private)
     links = {f"{name}_url": f"{api}/{name}" for name in ("jobs", "logs", "artifacts", "cancel", "rerun")}
     return {
         "id": job.run_id,
         "name": "CI",
         "node_id": "WFR_kwLOAAAAAA",
-        "head_branch": "main",
+        "head_branch": origin.branch,
         "head_sha": "0" * 40,
-        "path": ".github/workflows/ci.yml",
+        "path": origin.workflow,
         "run_number": 1,
         "run_attempt": max(each.attempt for each in jobs),
-        "event": "push",
+        "event": origin.event,
         "display_title": "Try it",
         "status": status,
         "conclusion": conclusion,
@@ -151,10 +159,10 @@ def _run_body(jobs: Sequence[Job]) -> dict[str, object]:
         **links,
         "previous_attempt_url": None,
         "head_commit": None,
-        "actor": actor,
-        "triggering_actor": actor,
+        "actor": bodies.account(origin.actor, "User"),
+        "triggering_actor": bodies.account(origin.triggering_actor or origin.actor, "User"),
         "repository": repository,
-        "head_repository": repository,
+        "head_repository": None if origin.gone else head,
     }
 
 

@@ -40,6 +40,7 @@ class Job:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     private: bool = True
     attempt: int = 1
+    branch: str = "main"
     status: str = "queued"
     conclusion: str | None = None
     started: datetime | None = None
@@ -92,7 +93,7 @@ def job_body(job: Job) -> dict[str, object]:
         "id": job.id,
         "run_id": job.run_id,
         "workflow_name": "CI",
-        "head_branch": "main",
+        "head_branch": job.branch,
         "run_url": f"{api}/actions/runs/{job.run_id}",
         "run_attempt": job.attempt,
         "node_id": "CR_kwDOAAAAAA",

@@ -11,6 +11,7 @@ from chaser.simulator import bodies
 from chaser.simulator.access import refusal
 from chaser.simulator.answers import bad_credentials, ok, paged
 from chaser.simulator.credentials import given_token
+from chaser.simulator.origin import Origin, pull_request
 from chaser.simulator.world import World
 
 
@@ -22,6 +23,7 @@ class RepositoriesApi:
         return [
             Route("/installation/repositories", self.list, methods=["GET"]),
             Route("/repos/{owner}/{repo}", self.get, methods=["GET"]),
+            Route("/repos/{owner}/{repo}/pulls", self.pulls, methods=["GET"]),
         ]
 
     async def list(self, request: Request) -> Response:
@@ -37,6 +39,31 @@ class RepositoriesApi:
         name = f"{request.path_params['owner']}/{request.path_params['repo']}"
         return refusal(self._world, request, "metadata") or ok(self._body(name))
 
+    async def pulls(self, request: Request) -> Response:
+        """Those that runs are of. Of a public repository everyone may see them, without the permission.
+
+        https://docs.github.com/en/rest/pulls/pulls#list-pull-requests
+        """
+        name = f"{request.path_params['owner']}/{request.path_params['repo']}"
+        public = name.lower() in self._world.public
+        if (no := refusal(self._world, request, "metadata" if public else "pull_requests")) is not None:
+            return no
+        ids = dict.fromkeys(
+            job.run_id for job in self._world.jobs.values() if job.repository.lower() == name.lower()
+        )
+        origins = [(number, self._world.origins[run_id]) for number, run_id in enumerate(ids, start=1)]
+        found = [
+            pull_request(name, number, origin, private=not public)
+            for number, origin in origins
+            if origin.of_pull_request and request.query_params.get("head") in {None, _head(name, origin)}
+        ]
+        return ok(found)
+
     def _body(self, name: str) -> dict[str, object]:
         kind = self._world.kind(name.partition("/")[0])
         return bodies.repository(name, kind, private=name.lower() not in self._world.public)
+
+
+def _head(name: str, origin: Origin) -> str:
+    """As the parameter names it."""
+    return f"{origin.of(name).partition('/')[0]}:{origin.branch}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chaser.simulator.assignment import pairs
+from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Job, Step, workflow_job
 from chaser.simulator.post import Post
 from chaser.simulator.world import Runner, World
@@ -32,9 +33,10 @@ class Workflows:
 
     # What people do.
 
-    def start(self, repository: str, plans: Sequence[Plan]) -> list[Job]:
+    def start(self, repository: str, plans: Sequence[Plan], origin: Origin | None = None) -> list[Job]:
         """A run of a workflow with these jobs, all at once, as of a matrix."""
         run_id = secrets.randbelow(1 << 40) + 1
+        origin = self._world.origins[run_id] = origin or Origin()
         owner = repository.partition("/")[0]
         jobs = [
             Job(
@@ -44,6 +46,7 @@ class Workflows:
                 run_id=run_id,
                 name=plan.name,
                 private=repository.lower() not in self._world.public,
+                branch=origin.branch,
                 environment=plan.environment,
                 steps=plan.steps,
                 blank=self._world.blank,
@@ -279,6 +282,7 @@ def _once_more(job: Job, attempt: int) -> Job:
         name=job.name,
         private=job.private,
         attempt=attempt,
+        branch=job.branch,
         environment=job.environment,
         again_of=job.id,
         blank=job.blank,

@@ -11,6 +11,7 @@ from typing import Literal
 from chaser.simulator.bodies import Kind
 from chaser.simulator.faults import Fault, Mishap
 from chaser.simulator.limits import Limits
+from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Blank, Job
 
 PERMISSIONS: Mapping[str, str] = {"actions": "read", "administration": "write", "metadata": "read"}
@@ -146,6 +147,8 @@ class World:
         self.group_size = 10_000
         self.runners: dict[int, Runner] = {}
         self.jobs: dict[int, Job] = {}
+        self.origins: dict[int, Origin] = {}
+        """Of runs, by their id."""
         self.logs: dict[int, str] = {}
         """Of jobs: no more than what the runner's set-up says."""
         self.newest_first = False

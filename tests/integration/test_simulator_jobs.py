@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from chaser.simulator.app import GitHub, assemble
 from chaser.simulator.credentials import installation_token
+from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Blank, Job, Step, workflow_job
 from chaser.simulator.serving import serving
 from chaser.simulator.workflows import Plan
@@ -274,6 +275,38 @@ async def test_the_api_tells_of_jobs_and_runs_as_github_documents(side: Side) ->
         assert (await side.get(f"{ACTIONS}/{path}")).status_code == 404
     side.github.world.installations[PERSONAL].permissions = {"metadata": "read"}
     assert (await side.get(f"{ACTIONS}/jobs/{job.id}")).status_code == 403
+
+
+async def test_a_run_says_what_started_it_and_from_where(side: Side) -> None:
+    fork = Origin("pull_request", "stranger/example", actor="stranger", branch="patch-1")
+    (job,) = side.github.workflows.start(REPOSITORY, [CHASER], fork)
+    told = await side.get(f"{ACTIONS}/runs/{job.run_id}/attempts/1")
+    run = models.WorkflowRun.model_validate_json(told.content)
+    assert (run.event, run.head_branch, run.path) == ("pull_request", "patch-1", ".github/workflows/ci.yml")
+    assert run.head_repository is not None
+    assert (run.head_repository.full_name, run.pull_requests) == ("stranger/example", [])
+    assert isinstance(run.actor, models.SimpleUser)
+    assert run.actor.login == "stranger"
+    assert (await side.get(f"{ACTIONS}/runs/{job.run_id}/attempts/2")).status_code == 404
+    side.github.world.origins[job.run_id] = Origin("pull_request", gone=True)
+    assert (await side.get(f"{ACTIONS}/runs/{job.run_id}")).json()["head_repository"] is None
+
+
+async def test_pull_requests_are_listed_by_their_head_and_those_of_public_repositories_to_all(
+    side: Side,
+) -> None:
+    pulls = f"/repos/{REPOSITORY}/pulls"
+    fork = Origin(
+        "pull_request", "stranger/example", actor="stranger", branch="patch-1", association="CONTRIBUTOR"
+    )
+    side.github.workflows.start(REPOSITORY, [CHASER], fork)
+    side.github.workflows.start(REPOSITORY, [CHASER])
+    assert (await side.get(pulls)).status_code == 403
+    side.github.world.public.add(REPOSITORY)
+    (found,) = (await side.get(f"{pulls}?head=stranger:patch-1")).json()
+    pull = models.PullRequestSimple.model_validate(found)
+    assert (pull.author_association, pull.head.ref) == ("CONTRIBUTOR", "patch-1")
+    assert (await side.get(f"{pulls}?head=octocat:patch-1")).json() == []
 
 
 async def test_what_the_runner_says_of_its_set_up_is_in_the_jobs_log(side: Side) -> None:
