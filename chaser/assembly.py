@@ -35,9 +35,9 @@ from chaser.runners.decide import Ours
 from chaser.runners.enrolment import Enrolments
 from chaser.runners.labels import Grammar, architecture
 from chaser.runners.latency_measures import LatencyMeasures
-from chaser.runners.policy import Policy
 from chaser.runners.registration import name_prefix
 from chaser.runners.runner import Runner
+from chaser.runners.screening import Screening
 from chaser.sandboxes.output import OutputLimits
 from chaser.service import Service
 from chaser.webhooks.endpoint import WebhookEndpoint
@@ -59,9 +59,11 @@ class Queue:
 def assemble(parts: Parts) -> Assembled:
     grounds = ground(parts)
     queue = _queue(parts, grounds)
-    webhook = _webhook(parts, queue.intake)
-    counting = (queue.dispatcher, webhook, parts.access, grounds.space, grounds.image_relief)
-    api = _api(parts, grounds, queue, counting=counting)
+    ours = _ours(parts)
+    screening = _screening(parts, queue.intake, ours)
+    webhook = _webhook(parts, queue.intake, screening, ours)
+    counting = (queue.dispatcher, webhook, screening, parts.access, grounds.space, grounds.image_relief)
+    api = _api(parts, grounds, queue, screening, counting=counting)
     retention = _retention(parts)
     relief = Relief(grounds.space.crowded, parts.clock, (retention, grounds.image_relief))
     service = Service(
@@ -80,6 +82,7 @@ def assemble(parts: Parts) -> Assembled:
             "relief": relief.watch,
             "sizes": grounds.sizes.run,
             "app": parts.access.watch,
+            "screening": screening.watch,
             "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,
         },
     )
@@ -175,7 +178,9 @@ def _retention(parts: Parts) -> Retention:
     return Retention(parts.store.retention, folder / "uploads", folder / "artifacts", parts.clock, periods)
 
 
-def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Counting]) -> Api:
+def _api(
+    parts: Parts, grounds: Grounds, queue: Queue, screening: Screening, *, counting: Sequence[Counting]
+) -> Api:
     settings, store = parts.settings, parts.store
     quota = settings.workspaces.quota
     stopping = asyncio.Event()
@@ -207,6 +212,7 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Cou
             store.passages,
             store.instance_id,
             parts.access.spendings,
+            screening.approve,
         ),
         clock=parts.clock,
         version=__version__,
@@ -228,15 +234,31 @@ def _api(parts: Parts, grounds: Grounds, queue: Queue, *, counting: Sequence[Cou
     )
 
 
-def _webhook(parts: Parts, intake: Intake) -> WebhookEndpoint:
-    """A webhook secret alone is a valid setting: then deliveries are stored, and what they ask for waits."""
+def _ours(parts: Parts) -> Ours:
     github = parts.settings.github
     grammar = Grammar(parts.settings.profiles, github.label_prefix, architecture(platform.machine()))
+    return Ours(grammar, github.policy, name_prefix(parts.store.instance_id))
+
+
+def _screening(parts: Parts, intake: Intake, ours: Ours) -> Screening:
+    return Screening(
+        parts.store.screenings,
+        parts.access.workflow_runs,
+        ours,
+        parts.clock,
+        awaken=intake.awaken,
+        cancelled=partial(intake.cancelled, reason=Reason.CANCELLED_BY_GITHUB),
+    )
+
+
+def _webhook(parts: Parts, intake: Intake, screening: Screening, ours: Ours) -> WebhookEndpoint:
+    """A webhook secret alone is a valid setting: then deliveries are stored, and what they ask for waits."""
     return WebhookEndpoint(
         parts.signatures,
-        Ours(grammar, Policy(github.public_repositories), name_prefix(parts.store.instance_id)),
+        ours,
         parts.store.inbox,
         parts.clock,
         awaken=intake.awaken,
         cancelled=partial(intake.cancelled, reason=Reason.CANCELLED_BY_GITHUB),
+        screen=screening.wake,
     )

@@ -25,6 +25,7 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chaser.config_faults import sentences
+from chaser.config_rules import RuleTables
 from chaser.config_sources import Document, Location, from_environment, from_file, of_the_user
 from chaser.config_values import (
     Bytes,
@@ -44,6 +45,8 @@ from chaser.config_values import (
 )
 from chaser.errors import ConfigError
 from chaser.profiles import Profiles, cores
+from chaser.runners.policy import Policy
+from chaser.runners.rules import Rules, Then
 from chaser.sandboxes.registry import Registry
 from chaser.secret import Secret
 
@@ -216,12 +219,23 @@ class GitHub(Table):
     label_prefix: Annotated[
         str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$"), AfterValidator(_no_label_of_githubs)
     ] = "chaser"
+    repositories: RepositoryPatterns = ("*/*",)
+    """those that may have runners at all"""
     public_repositories: RepositoryPatterns = ()
     """public ones that may have runners; private ones need no leave"""
+    forks: Then = Then.HOLD
+    """what is done with runs of public repositories whose commit is from a fork, where no rule fits"""
+    rules: RuleTables = ()
+    """the first that fits decides whether a run runs"""
     runner_group: Annotated[str, Field(min_length=1)] | None = None
     """the organizations' runner group to register runners in; none: their default one"""
     points_per_minute: Annotated[int, Field(ge=5, le=900)] = 720
     """of the 900 that GitHub allows an installation for each endpoint: a read costs one, a write five"""
+
+    @property
+    def policy(self) -> Policy:
+        rules = Rules(tuple(table.rule() for table in self.rules), self.forks)
+        return Policy(self.public_repositories, self.repositories, rules)
 
     @property
     def webhook_secrets(self) -> tuple[Secret, ...]:
@@ -275,6 +289,24 @@ class Settings(BaseSettings):
         ]
         if wrong:
             raise fault(f"runner_labels may not begin with github.label_prefix ({', '.join(wrong)})")
+        return profiles
+
+    @field_validator("profiles")
+    @classmethod
+    def _for_strangers(cls, profiles: Profiles, info: ValidationInfo) -> Profiles:
+        """What a rule sends elsewhere is sent there for want of trust."""
+        github: object = info.data.get("github")
+        named = [rule.profile for rule in github.rules if rule.profile] if isinstance(github, GitHub) else []
+        unknown = sorted({name for name in named if name not in profiles})
+        trusting = sorted(
+            {name for name in named if name in profiles and profiles[name].registries != frozenset()}
+        )
+        if unknown:
+            raise fault(f"github.rules names a profile that is not here ({', '.join(unknown)})")
+        if trusting:
+            raise fault(
+                f"a profile that github.rules names must have no credentials: give it registries = [] ({', '.join(trusting)})"
+            )
         return profiles
 
     @staticmethod

@@ -153,6 +153,7 @@ async def _connection(
     from chaser.github.registrar import AppRegistrar  # noqa: PLC0415
     from chaser.github.versions import AppSchedules  # noqa: PLC0415
     from chaser.github.workflow_jobs import AppWorkflowJobs  # noqa: PLC0415
+    from chaser.github.workflow_runs import AppWorkflowRuns  # noqa: PLC0415
 
     github = settings.github
     pace = Pace(points=github.points_per_minute)
@@ -160,6 +161,7 @@ async def _connection(
         yield Connection(
             AppRegistrar(client, runner_group=github.runner_group),
             AppWorkflowJobs(client),
+            AppWorkflowRuns(client),
             AppInspection(client, HOOK_PATH, settings.public_url),
             Ages(AppSchedules(client), clock),
             client,

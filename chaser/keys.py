@@ -32,6 +32,7 @@ class Scope(StrEnum):
     SESSIONS_READ = "sessions.read"
     SESSIONS_WRITE = "sessions.write"
     RUNNERS_READ = "runners.read"
+    RUNNERS_WRITE = "runners.write"
     KEYS_READ = "keys.read"
     KEYS_WRITE = "keys.write"
 

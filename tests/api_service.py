@@ -52,9 +52,14 @@ from chaser.jobs.ports import Claim, Fence, Full, Progress, SandboxRow
 from chaser.jobs.reason import Reason
 from chaser.keys import ALL_SCOPES, ApiKey
 from chaser.runners.budget import Spending
+from chaser.runners.decide import Ours
 from chaser.runners.enrolment import Enrolments
+from chaser.runners.labels import Grammar
 from chaser.runners.latency_measures import LatencyMeasures
+from chaser.runners.policy import Policy
+from chaser.runners.registration import name_prefix
 from chaser.runners.runner import Runner
+from chaser.runners.screening import Screening
 from chaser.sandboxes.artifacts import Artifacts
 from chaser.sandboxes.engine import Engine
 from chaser.sandboxes.engines.fake import FakeEngine
@@ -182,6 +187,8 @@ class Service:
     key: str
     http: httpx.AsyncClient
     shop: Workshop
+    look: Callable[[], Awaitable[None]]
+    """At the runs that are to be looked at."""
 
     async def perform(self) -> None:
         """The next job, done as the service does those that need no sandbox; another is only taken."""
@@ -260,6 +267,14 @@ async def service(
         stop_running=lambda job_id, reason: hands.stopped.put_nowait((job_id, reason)),
     )
     profiles = profiles or {"default": PROFILE}
+    screening = Screening(
+        store.screenings,
+        lambda: None,
+        Ours(Grammar(profiles), Policy(("*/*",)), name_prefix(store.instance_id)),
+        clock,
+        awaken=intake.awaken,
+        cancelled=lambda _: None,
+    )
     for folder in ("uploads", "artifacts"):
         (directory / folder).mkdir()
     fake = FakeEngine({REFERENCE: SMALL})
@@ -275,7 +290,12 @@ async def service(
         intake=intake,
         completion=completion,
         github=GitHubParts(
-            store.demands, store.installations, store.passages, store.instance_id, lambda: spendings
+            store.demands,
+            store.installations,
+            store.passages,
+            store.instance_id,
+            lambda: spendings,
+            screening.approve,
         ),
         profiles=profiles,
         kinds=kinds(
@@ -310,7 +330,7 @@ async def service(
             _listening(app, api) as url,
             httpx.AsyncClient(base_url=url, headers=bearer(secret.text), timeout=60) as http,
         ):
-            yield Service(api, app, store, hands, url, secret.text, http, shop)
+            yield Service(api, app, store, hands, url, secret.text, http, shop, screening.look)
     finally:
         await shop.removals.drain(10)
         await fake.close()

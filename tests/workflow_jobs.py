@@ -62,7 +62,11 @@ def news(event: WorkflowJobEvent, at: datetime = START) -> JobNews:
 
 
 async def tell(
-    store: Store, event: WorkflowJobEvent | InstallationEvent, at: datetime = START, guid: str | None = None
+    store: Store,
+    event: WorkflowJobEvent | InstallationEvent,
+    at: datetime = START,
+    guid: str | None = None,
+    ours: Ours = OURS,
 ) -> Recorded | Repeated:
-    ruling = decide(guid or str(uuid4()), event, OURS, new_job_id(at), at)
+    ruling = decide(guid or str(uuid4()), event, ours, new_job_id(at), at)
     return await store.inbox.record(ruling.delivery, ruling.news)

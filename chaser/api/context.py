@@ -20,6 +20,7 @@ from chaser.jobs.ports import JobStore
 from chaser.keys import ApiKey, KeyStore
 from chaser.measures import Measure
 from chaser.runners.budget import Spending
+from chaser.runners.demand import Demand
 from chaser.runners.latency import Passages
 from chaser.runners.ports import Demands, Installations
 from chaser.sandboxes.artifacts import Artifacts
@@ -100,6 +101,12 @@ class WorkspaceParts:
     """Of a workspace whose maker does not say."""
 
 
+class Approve(Protocol):
+    async def __call__(self, demand: Demand, approved_by: str) -> None:
+        """Let the run of a held workflow job run. Raises `Unavailable`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GitHubParts:
     """What the routes under /v1/github stand on."""
@@ -111,6 +118,7 @@ class GitHubParts:
     """It is in the names of all our runners."""
     spendings: Callable[[], Sequence[Spending]]
     """What this process's calls to GitHub came to."""
+    approve: Approve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from chaser.clock import rfc3339
 from chaser.errors import Rejected
 from chaser.jobs.job import Job
 from chaser.runners.budget import Spending
-from chaser.runners.demand import Demand
+from chaser.runners.demand import Demand, State
 from chaser.runners.inbox import Delivery
 from chaser.runners.latency import Passage, Stage
 from chaser.runners.ports import DemandFilter, Story
@@ -72,6 +72,17 @@ async def explain(call: Call) -> Response:
     story = await _story(call)
     _, sentence = await _why(call, story)
     return shown(WhyAnswer(workflow_job_id=story.demand.id, state=story.demand.state, why=sentence))
+
+
+async def approve(call: Call) -> Response:
+    """Of its run: whichever of its jobs are held, and those that are still to come."""
+    story = await _story(call)
+    if story.demand.state is not State.HELD:
+        message = f"The job is {story.demand.state}, and not held: there is nothing to approve."
+        raise Rejected(409, "not_held", message)
+    await call.api.github.approve(story.demand, call.key.id)
+    after = await _story(call)
+    return shown(GitHubJobAnswer.model_validate(_fields(after.demand)))
 
 
 async def installations(call: Call) -> Response:
@@ -186,6 +197,8 @@ def _fields(demand: Demand) -> dict[str, object]:
         "installation_id": said.installation_id,
         "decision": demand.decision,
         "message": demand.message,
+        "clearance": demand.clearance,
+        "profile": demand.profile,
         "conclusion": said.conclusion,
         "job_id": demand.job_id,
         "runners": demand.runners,

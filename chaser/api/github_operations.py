@@ -4,6 +4,7 @@ from chaser.api import github_jobs, github_latency, runners
 from chaser.api.operation import Keyed, Operation, answered
 from chaser.api.schemas.github import (
     BudgetList,
+    GitHubJobAnswer,
     GitHubJobPage,
     GitHubJobQuery,
     GitHubJobStory,
@@ -56,6 +57,16 @@ GITHUB = (
         serve=Keyed(Scope.RUNNERS_READ, github_jobs.explain),
         answers=(answered(WhyAnswer),),
         refusals=_NO_JOB,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/github/jobs/{id}/approve",
+        name="approveGitHubJob",
+        tag="github",
+        summary="Let a held workflow job run, with all other jobs of its run.",
+        serve=Keyed(Scope.RUNNERS_WRITE, github_jobs.approve),
+        answers=(answered(GitHubJobAnswer),),
+        refusals={**_NO_JOB, 409: "`not_held`: it is not waiting for an approval"},
     ),
     Operation(
         method="GET",

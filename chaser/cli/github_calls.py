@@ -1,4 +1,4 @@
-"""Carrying out what `chaser github jobs`, `chaser github why` and `chaser runners` ask."""
+"""Carrying out what `chaser github jobs`, `why` and `approve`, and `chaser runners` ask."""
 
 import os
 from collections.abc import Mapping
@@ -56,6 +56,14 @@ def _spent(spending: Mapping[str, object]) -> list[str]:
         str(spending.get("limited")),
         ", ".join(f"{name} {each.get('remaining')} of {each.get('limit')}" for name, each in left.items()),
     ]
+
+
+def approve(workflow_job_id: int, *, json: bool) -> None:
+    answer = call(find_service(os.environ), "POST", f"/v1/github/jobs/{workflow_job_id}/approve")
+    if json:
+        output.document(answer)
+    else:
+        output.note(output.printable(f"Approved; the job is {answer['state']} now."))
 
 
 def runners(*, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`chaser github jobs` and `chaser github why`: what GitHub asked for, asked of the running service."""
+"""`chaser github jobs`, `why` and `approve`: what GitHub asked for, asked of the running service."""
 
 from typing import Annotated
 
@@ -12,7 +12,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 def jobs(
     state: Annotated[
         str | None,
-        typer.Option(help="waiting, refused, planned, starting, online, running, done or cancelled."),
+        typer.Option(
+            help="waiting, screening, held, refused, planned, starting, online, running, done or cancelled."
+        ),
     ] = None,
     repository: Annotated[str | None, typer.Option(metavar="OWNER/NAME")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
@@ -38,3 +40,16 @@ def why(
         from chaser.cli import github_calls
 
         github_calls.why(workflow_job, json=json)
+
+
+def approve(
+    workflow_job: Annotated[
+        int, typer.Argument(metavar="ID", help="The number that ends the job's address.")
+    ],
+    json: Json = False,
+) -> None:
+    """Let a held workflow job run, with all other jobs of its run: first look at what it would run."""
+    with reported(json=json):
+        from chaser.cli import github_calls
+
+        github_calls.approve(workflow_job, json=json)

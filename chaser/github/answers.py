@@ -79,6 +79,33 @@ class WorkflowJobAnswer(_Answer):
     runner_name: str | None = None
 
 
+class ActorAnswer(_Answer):
+    login: str
+
+
+class WorkflowRunAnswer(_Answer):
+    """https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run-attempt"""
+
+    event: str
+    path: str
+    head_branch: str | None
+    head_repository: RepositoryAnswer | None = None
+    """None where it was deleted."""
+    actor: ActorAnswer | None = None
+    triggering_actor: ActorAnswer | None = None
+
+
+class PullRequestAnswer(_Answer):
+    """https://docs.github.com/en/rest/pulls/pulls#list-pull-requests"""
+
+    user: ActorAnswer | None
+    author_association: str
+
+
+class PullRequestsAnswer(RootModel[list[PullRequestAnswer]]):
+    pass
+
+
 class AccountAnswer(_Answer):
     """A person or an organization; `login` is missing where it is an enterprise."""
 

@@ -11,7 +11,7 @@ from chaser.measures import Measure
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, Apps, Connect, Connection, Credentials
 from chaser.runners.budget import Spending, measures
-from chaser.runners.registration import Registrar
+from chaser.runners.registration import Registrar, WorkflowRuns
 from chaser.secret import Secret
 
 LOOK_SECONDS = 10.0
@@ -60,6 +60,9 @@ class Access:
 
     def measures(self) -> Sequence[Measure]:
         return measures(self.spendings())
+
+    def workflow_runs(self) -> WorkflowRuns | None:
+        return None if self.connection is None else self.connection.workflow_runs
 
     async def refresh(self) -> bool:
         """Use what is in force now; returns whether that is another App than before.

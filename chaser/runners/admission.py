@@ -23,10 +23,17 @@ class Owed:
 
 
 def admission(
-    labels: Sequence[str], repository: Repository, grammar: Grammar, policy: Policy
+    labels: Sequence[str],
+    repository: Repository,
+    grammar: Grammar,
+    policy: Policy,
+    *,
+    instead: str | None = None,
 ) -> Owed | Declined | NotOurs:
+    """`instead`: the profile to run in, whichever the label names."""
     match match_labels(labels, grammar):
-        case Accepted() as match:
+        case Accepted() as named:
+            match = named if instead is None else _in(instead, named, grammar)
             match admit(repository, grammar.profiles[match.profile], policy):
                 case Admitted(level):
                     return Owed(match, level)
@@ -34,6 +41,10 @@ def admission(
                     return _refused(message, match, repository, grammar, policy)
         case other:
             return other
+
+
+def _in(profile: str, match: Accepted, grammar: Grammar) -> Accepted:
+    return Accepted(profile, match.limits.within(grammar.profiles[profile].maxima), match.pin)
 
 
 def _refused(

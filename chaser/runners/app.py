@@ -10,7 +10,7 @@ from typing import Protocol
 from chaser.findings import Finding
 from chaser.runners.ages import Ages
 from chaser.runners.budget import Budgets
-from chaser.runners.registration import Registrar, WorkflowJobs
+from chaser.runners.registration import Registrar, WorkflowJobs, WorkflowRuns
 from chaser.secret import Secret
 
 
@@ -120,6 +120,7 @@ class Connection:
 
     registrar: Registrar
     workflow_jobs: WorkflowJobs
+    workflow_runs: WorkflowRuns
     inspection: Inspection
     ages: Ages
     budgets: Budgets

@@ -5,6 +5,7 @@ What follows from it depends on what was heard before: see `chaser.runners.deman
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 
 from chaser.ids import JobId
 from chaser.jobs.job import NO_SECRETS, NewJob
@@ -31,6 +32,7 @@ _NO_INSTALLATION = (
     "Remove that webhook, and install the GitHub App there, which delivers with its installation's id."
 )
 _PARKED = "GitHub holds the job back for an environment's rules; its runner is made when GitHub queues it."
+_SCREENED = "Its run is looked at before a runner is made: GitHub is asked what started it, and from which repository."
 _STRANGER = (
     "A job with other labels was given a runner of ours, since all of its labels are that runner's too."
 )
@@ -44,6 +46,17 @@ class Ours:
     policy: Policy
     names: str
     """What the names of our runners begin with."""
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides who is served: another one means that a refusal may be none any more."""
+        grammar = self.grammar
+        profiles = [
+            (name, profile.maxima, sorted(profile.runner_labels), profile.repositories)
+            for name, profile in sorted(grammar.profiles.items())
+        ]
+        said = repr((profiles, grammar.prefix, grammar.architecture, self.policy))
+        return sha256(said.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +83,66 @@ def _of_job(guid: str, event: WorkflowJobEvent, ours: Ours, job_id: JobId, now: 
     if event.action not in _KNOWN:
         message = f"The action {event.action!r} asks for no runner."
         return Ruling(_delivery(guid, event, Decision.NOT_OURS, message, now), None)
+    news = news_of(event, ours, job_id, now)
+    if news is None:
+        message = f"No label begins with {ours.grammar.prefix!r}."
+        return Ruling(_delivery(guid, event, Decision.NOT_OURS, message, now), None)
+    return Ruling(_delivery(guid, event, news.decision, news.message or _for_now(news), now), news)
+
+
+def _for_now(news: JobNews) -> str | None:
+    """What is the delivery's to say, since it is so at this moment alone."""
+    if news.decision is Decision.ACCEPTED and news.event.action == "waiting":
+        return _PARKED
+    return _SCREENED if news.screen and news.event.action == "queued" else None
+
+
+def news_of(event: WorkflowJobEvent, ours: Ours, job_id: JobId, now: datetime) -> JobNews | None:
+    """What is decided of a workflow job; none: it is not for us, and has none of our runners."""
     if event.action not in _TAKES:
         # No runner has it yet; GitHub's own example names one all the same.
         event = replace(event, runner_id=None, runner_name=None)
     runner_of = job_of(ours.names, event.runner_name)
-    repository = Repository(event.repository, event.private, event.organization is not None)
-    match admission(event.labels, repository, ours.grammar, ours.policy):
+    match _admission(event, ours):
         case NotOurs() if runner_of is None:
-            message = f"No label begins with {ours.grammar.prefix!r}."
-            return Ruling(_delivery(guid, event, Decision.NOT_OURS, message, now), None)
+            return None
         case NotOurs():
-            return _told(guid, event, Decision.NOT_OURS, _STRANGER, runner_of, now)
+            return JobNews(event, Decision.NOT_OURS, _STRANGER, None, runner_of)
         case Declined(message):
-            return _told(guid, event, Decision.REFUSED, message, runner_of, now)
+            return JobNews(event, Decision.REFUSED, message, None, runner_of)
         case Owed() if event.installation_id is None:
-            return _told(guid, event, Decision.REFUSED, _NO_INSTALLATION, runner_of, now)
-        case Owed() as owed if event.action == "queued":
-            return _owed(guid, event, owed, job_id, now)
-        case Owed():
-            parked = _PARKED if event.action == "waiting" else None
-            return _told(guid, event, Decision.ACCEPTED, parked, runner_of, now)
+            return JobNews(event, Decision.REFUSED, _NO_INSTALLATION, None, runner_of)
+        case Owed() as owed:
+            new = _new_runner(event, owed, job_id, now) if event.action == "queued" else None
+            screen = ours.policy.screens(repository_of(event))
+            profile = owed.match.profile
+            return JobNews(event, Decision.ACCEPTED, None, new, runner_of, profile=profile, screen=screen)
 
 
-def _owed(guid: str, event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: datetime) -> Ruling:
-    new = NewJob(
+def owed_now(
+    event: WorkflowJobEvent, ours: Ours, profile: str | None, job_id: JobId, now: datetime
+) -> NewJob | Declined:
+    """The runner of a job whose run has been looked at; `profile`: the one to run it in, if it is not its label's."""
+    match _admission(event, ours, profile):
+        case Owed() as owed:
+            return _new_runner(event, owed, job_id, now)
+        case Declined() as declined:
+            return declined
+        case NotOurs():
+            return Declined(f"No label begins with {ours.grammar.prefix!r} any more.")
+
+
+def repository_of(event: WorkflowJobEvent) -> Repository:
+    return Repository(event.repository, event.private, event.organization is not None)
+
+
+def _admission(event: WorkflowJobEvent, ours: Ours, profile: str | None = None) -> Owed | Declined | NotOurs:
+    return admission(event.labels, repository_of(event), ours.grammar, ours.policy, instead=profile)
+
+
+def _new_runner(event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: datetime) -> NewJob:
+    """The job that is a workflow job's first runner."""
+    return NewJob(
         id=job_id,
         kind=KIND,
         input={
@@ -114,22 +163,6 @@ def _owed(guid: str, event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: da
         max_attempts=MAX_ATTEMPTS,
         origin=origin(event.job_id, 1),
     )
-    delivery = _delivery(guid, event, Decision.ACCEPTED, None, now)
-    return Ruling(delivery, JobNews(event, Decision.ACCEPTED, None, new, None))
-
-
-def _told(
-    guid: str,
-    event: WorkflowJobEvent,
-    decision: Decision,
-    message: str | None,
-    runner_of: JobId | None,
-    now: datetime,
-) -> Ruling:
-    delivery = _delivery(guid, event, decision, message, now)
-    # That GitHub holds it back is the delivery's to say: it is so at this moment alone.
-    said = None if decision is Decision.ACCEPTED else message
-    return Ruling(delivery, JobNews(event, decision, said, None, runner_of))
 
 
 def _delivery(guid: str, event: Event, decision: Decision, message: str | None, now: datetime) -> Delivery:

@@ -29,6 +29,10 @@ class State(StrEnum):
     """GitHub holds it back, until an environment's rules are fulfilled. Nothing is owed."""
     REFUSED = "refused"
     """We do not run it; the message says why."""
+    SCREENING = "screening"
+    """GitHub is being asked what run it is of."""
+    HELD = "held"
+    """It waits for somebody's approval here; the message says why."""
     PLANNED = "planned"
     """A runner is owed: its job is in the queue."""
     STARTING = "starting"
@@ -45,13 +49,13 @@ class State(StrEnum):
 
 OWED = frozenset({State.PLANNED, State.STARTING, State.ONLINE})
 """Those that a runner is owed."""
-OPEN = OWED | {State.WAITING}
+OPEN = OWED | {State.WAITING, State.SCREENING, State.HELD}
 ENDED = frozenset({State.DONE, State.CANCELLED})
 
 _TOLD = frozenset({State.RUNNING, State.DONE, State.CANCELLED})
+_NOT_YET = frozenset({State.WAITING, State.SCREENING, State.HELD, State.REFUSED})
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.PLANNED, State.REFUSED}) | _TOLD,
-    State.REFUSED: frozenset({State.PLANNED, State.WAITING}) | _TOLD,
+    **{state: (_NOT_YET - {state}) | {State.PLANNED} | _TOLD for state in _NOT_YET},
     State.PLANNED: frozenset({State.STARTING, State.ONLINE, State.WAITING, State.REFUSED}) | _TOLD,
     State.STARTING: frozenset({State.PLANNED, State.ONLINE, State.WAITING, State.REFUSED}) | _TOLD,
     State.ONLINE: frozenset({State.PLANNED, State.WAITING, State.REFUSED}) | _TOLD,
@@ -60,6 +64,24 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.CANCELLED: frozenset({State.DONE}),
 }
 """`starting → planned`: its runner was given another job. `cancelled → done`: that it had a runner is learned late."""
+
+
+class Clearance(StrEnum):
+    """What was made of the run that a demand is of."""
+
+    NOT_NEEDED = "not_needed"
+    """Only those who may push there can have made it."""
+    PENDING = "pending"
+    """GitHub is to be asked."""
+    PASSED = "passed"
+    REFUSED = "refused"
+    HELD = "held"
+    APPROVED = "approved"
+    """It was held, and somebody approved it."""
+
+
+CLEAR = frozenset({Clearance.NOT_NEEDED, Clearance.PASSED, Clearance.APPROVED})
+"""Those with which a runner is made."""
 
 _RANK = {"in_progress": 1, "completed": 2}
 """Of two events about a job the one that is further on counts."""
@@ -72,6 +94,9 @@ class Demand:
     """What GitHub has said so far, merged."""
     decision: Decision
     message: str | None
+    clearance: Clearance
+    profile: str | None
+    """The one that it is to run in; none: it was not accepted."""
     job_id: JobId | None
     """The job whose runner serves it, or is meant to. No two demands have the same."""
     runners: int
@@ -89,6 +114,11 @@ class Demand:
     def owed(self) -> bool:
         return self.state in OWED
 
+    @property
+    def admitted(self) -> bool:
+        """Whether it may have one of our runners, whatever it has come to."""
+        return self.decision is Decision.ACCEPTED and self.clearance in CLEAR
+
 
 def origin(workflow_job_id: int, runner: int) -> str:
     """The origin of the job that is a demand's first, second, … runner."""
@@ -98,11 +128,14 @@ def origin(workflow_job_id: int, runner: int) -> str:
 
 def first(news: JobNews, at: datetime) -> Demand:
     """The demand of which this is the first that we hear."""
+    clearance = _clearance(news)
     return Demand(
-        state=_state(news.event, news.decision),
+        state=_state(news.event, news.decision, clearance),
         said=news.event,
         decision=news.decision,
         message=news.message,
+        clearance=clearance,
+        profile=news.profile,
         job_id=None,
         runners=0,
         taken_by=None,
@@ -113,13 +146,33 @@ def first(news: JobNews, at: datetime) -> Demand:
 
 def heard(known: Demand, news: JobNews, at: datetime) -> Demand:
     """The demand after some more news. Those that change nothing give what is known."""
-    said = merged(known.said, news.event)
+    told = replace(known, said=merged(known.said, news.event))
     # The App's delivery and that of a webhook without an App may both come; and settings change.
-    accepted = news.decision is Decision.ACCEPTED and known.decision is not Decision.ACCEPTED
-    decision, message = (news.decision, news.message) if accepted else (known.decision, known.message)
-    state = _next(known.state, _state(said, decision))
-    told = replace(known, state=state, said=said, decision=decision, message=message)
+    if news.decision is Decision.ACCEPTED and known.decision is not Decision.ACCEPTED:
+        told = decided(told, news)
+    told = settled(told)
     return known if told == known else replace(told, changed_at=at)
+
+
+def decided(demand: Demand, news: JobNews) -> Demand:
+    """With what was decided of it now, whatever was before."""
+    return replace(
+        demand,
+        decision=news.decision,
+        message=news.message,
+        clearance=_clearance(news),
+        profile=news.profile,
+    )
+
+
+def _clearance(news: JobNews) -> Clearance:
+    return Clearance.PENDING if news.screen else Clearance.NOT_NEEDED
+
+
+def settled(demand: Demand) -> Demand:
+    """In the state that follows from all that is known."""
+    told = _state(demand.said, demand.decision, demand.clearance)
+    return replace(demand, state=_next(demand.state, told))
 
 
 def merged(known: WorkflowJobEvent, new: WorkflowJobEvent) -> WorkflowJobEvent:
@@ -142,16 +195,20 @@ def _goes_before(new: WorkflowJobEvent, known: WorkflowJobEvent) -> bool:
     return new.gated_at is not None and known.gated_at is not None and new.gated_at < known.gated_at
 
 
-def _state(said: WorkflowJobEvent, decision: Decision) -> State:
+def _state(said: WorkflowJobEvent, decision: Decision, clearance: Clearance) -> State:
     match said.action:
         case "completed":
             return State.DONE if said.runner_id or said.runner_name else State.CANCELLED
         case "in_progress":
             return State.RUNNING
-        case _ if decision is not Decision.ACCEPTED:
+        case _ if decision is not Decision.ACCEPTED or clearance is Clearance.REFUSED:
             return State.REFUSED
         case "waiting":
             return State.WAITING
+        case _ if clearance is Clearance.PENDING:
+            return State.SCREENING
+        case _ if clearance is Clearance.HELD:
+            return State.HELD
         case _:
             return State.PLANNED
 
@@ -186,10 +243,13 @@ def robbed(demand: Demand, taker: Demand, at: datetime) -> Demand:
 def fits(waiting: Demand, spare: Demand) -> bool:
     """Whether GitHub may give the one the runner that was made for the other: its labels suffice, and its scope reaches.
 
-    A runner of a public repository is registered with that repository alone.
+    A runner of a public repository is registered with that repository alone. One in another profile will not do: what
+    runs there may have been put there for want of trust.
     """
     job, other = waiting.said, spare.said
     mine, its = ({label.lower() for label in said.labels} for said in (job, other))
     together = job.organization is not None and job.organization == other.organization
     reaches = job.repository == other.repository or (together and job.private and other.private)
-    return mine <= its and reaches and job.installation_id == other.installation_id
+    # What was taken in by a version that noted none is in the profile that its label names.
+    alike = None in {waiting.profile, spare.profile} or waiting.profile == spare.profile
+    return mine <= its and reaches and alike and job.installation_id == other.installation_id

@@ -49,6 +49,10 @@ class JobNews:
     """The runner that it is owed, if it is accepted and in GitHub's queue; `origin` is that of its first runner."""
     runner_of: JobId | None
     """The job of ours whose runner the event names."""
+    profile: str | None = None
+    """The one that its label names, if it is accepted."""
+    screen: bool = False
+    """Whether its run has to be looked at before a runner is made."""
 
 
 News = JobNews | InstallationEvent | None
@@ -64,6 +68,8 @@ class Recorded:
     """A job is new in the queue."""
     cancelled: tuple[JobId, ...] = ()
     """Jobs that GitHub no longer wants: those that waited have ended, and of the others the end is asked for."""
+    screened: bool = False
+    """Its run has to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ refused unless it is allowed by name, and its runners are its own: one that is r
 given a job of another repository, and the other way round.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
+from chaser.runners.patterns import covers
+from chaser.runners.rules import Rules
 from chaser.sandboxes.spec import Profile
 
 
@@ -36,6 +36,14 @@ class Policy:
 
     public_repositories: tuple[str, ...] = ()
     """Patterns of the public repositories that may have runners at all."""
+    repositories: tuple[str, ...] = ("*/*",)
+    """Patterns of all that may, public or not."""
+    rules: Rules = field(default_factory=Rules)
+    """Which of their runs do."""
+
+    def screens(self, repository: Repository) -> bool:
+        """Whether a run of this repository has to be looked at first."""
+        return self.rules.asked(repository.full_name, private=repository.private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,10 @@ def admit(repository: Repository, profile: Profile, policy: Policy) -> Admitted 
             f"The repository {name} is public: whoever opens a pull request there could run code here. "
             f"If that is wanted, add {name!r} to github.public_repositories."
         )
+    if not covers(policy.repositories, name):
+        faults.append(
+            f"The repository {name} is not among those that may have runners here: add {name!r} to github.repositories."
+        )
     if not covers(profile.repositories, name):
         faults.append(
             f"The profile {profile.name!r} is not for the repository {name}: "
@@ -68,16 +80,3 @@ def admit(repository: Repository, profile: Profile, policy: Policy) -> Admitted 
         return Refused(" ".join(faults))
     wide = repository.private and repository.owner_is_organization
     return Admitted(Level.ORGANIZATION if wide else Level.REPOSITORY)
-
-
-def covers(patterns: Iterable[str], full_name: str) -> bool:
-    """Whether one of the patterns, `owner/name` with `*`, `?` and `[…]`, means this repository, whatever the case.
-
-    Owner and name are matched apart: nothing in a pattern stands for the slash.
-    """
-    parts = full_name.lower().split("/")
-    return any(_fits(parts, pattern.lower().split("/")) for pattern in patterns)
-
-
-def _fits(parts: list[str], wanted: list[str]) -> bool:
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))

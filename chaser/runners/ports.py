@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Protocol
 
 from chaser.ids import JobId
+from chaser.jobs.job import NewJob
 from chaser.runners.demand import Demand, State
-from chaser.runners.inbox import Delivery
+from chaser.runners.inbox import Delivery, JobNews, Recorded
 from chaser.runners.installation import Installation
+from chaser.runners.rules import Run, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,57 @@ class Runners(Protocol):
     async def of(self, job_id: JobId, attempt: int) -> RunnerRow | None:
         """None where that attempt has not begun, or a later one has."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Of all jobs of a run, in whichever attempt: they are of the same commit."""
+
+    run_id: int
+    approved_by: str
+    """The API key's id, or whoever it was."""
+    approved_at: datetime
+
+
+class Screenings(Protocol):
+    """What is known of the runs that must be looked at, and what is made of it. Raises `Unavailable`."""
+
+    async def pending(self, limit: int) -> Sequence[Demand]:
+        """Demands whose run is to be looked at, the oldest first."""
+        ...
+
+    async def run(self, run_id: int, attempt: int) -> Run | None:
+        """What GitHub said of it, if it was asked."""
+        ...
+
+    async def keep(self, run_id: int, attempt: int, run: Run, at: datetime) -> None: ...
+
+    async def judge(
+        self, workflow_job_id: int, verdict: Verdict, new: NewJob | None, at: datetime
+    ) -> Recorded:
+        """Note what is made of a demand's run, and plan its runner where it may have one. An approval that is there counts.
+
+        `new` is the runner that it is owed where it may run: also where the verdict is to hold it.
+        """
+        ...
+
+    async def approve(self, approval: Approval) -> None:
+        """Keep it, and have those of its jobs that are held judged again."""
+        ...
+
+    async def undecided(self, since: datetime, after: int, limit: int) -> Sequence[Demand]:
+        """Demands that are refused or held, of which was heard first after `since`, by their ids after `after`."""
+        ...
+
+    async def reconsider(self, news: JobNews, at: datetime) -> Recorded:
+        """Decide anew of a demand that is refused or held."""
+        ...
+
+    async def settings(self) -> str | None:
+        """The digest of the settings by which demands were decided last."""
+        ...
+
+    async def decided_by(self, digest: str) -> None: ...
 
 
 class Installations(Protocol):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from chaser.ids import InstanceId, JobId
 from chaser.runners.policy import Level
+from chaser.runners.rules import Run
 from chaser.secret import Secret
 
 _INSTANCE_LENGTH = 12
@@ -84,6 +85,14 @@ class WorkflowJobs(Protocol):
 
     async def get(self, owner: Owner, workflow_job_id: int) -> WorkflowJob | None:
         """The job; none if GitHub shows none, because it was deleted or the App may not see it."""
+        ...
+
+
+class WorkflowRuns(Protocol):
+    """Raises as `Registrar` does."""
+
+    async def get(self, owner: Owner, run_id: int, attempt: int, *, association: bool) -> Run | None:
+        """The run; none if GitHub shows none. `association`: ask also for the pull request's author, one call more."""
         ...
 
 

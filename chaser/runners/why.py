@@ -35,6 +35,11 @@ def _state(demand: Demand, known: Circumstances) -> str:
         case State.WAITING:
             where = f" at {said.html_url}" if said.html_url else ""
             return f"GitHub holds it back until its environment's rules are fulfilled; approve it{where}."
+        case State.SCREENING:
+            return "Its run is looked at: GitHub is asked what started it. If this lasts, the service's log says why."
+        case State.HELD:
+            where = f" at {said.html_url}" if said.html_url else ""
+            return f"{demand.message or 'It is held.'} Look at it{where}, then: chaser github approve {demand.id}"
         case State.PLANNED | State.STARTING:
             return _runner_to_come(known)
         case State.ONLINE:

@@ -14,9 +14,12 @@ from chaser.ids import JobId, new_job_id
 from chaser.jobs.job import NO_SECRETS, NewJob, Status
 from chaser.jobs.ports import Created
 from chaser.jobs.reason import Reason
+from chaser.runners.clearing import judged, looked_at_again, reconsidered
 from chaser.runners.decide import KIND
 from chaser.runners.demand import (
+    ENDED,
     MOST_RUNNERS,
+    Clearance,
     Demand,
     State,
     exhausted,
@@ -29,13 +32,14 @@ from chaser.runners.demand import (
 )
 from chaser.runners.event import InstallationEvent
 from chaser.runners.inbox import JobNews, Recorded
+from chaser.runners.rules import Verdict
 from chaser.store import demands, ends, installations
 from chaser.store.enqueue import enqueue
 from chaser.store.job_rows import AnyRow
 from chaser.store.sealing import Sealer
-from chaser.store.tables import jobs
+from chaser.store.tables import approvals, jobs
 
-_UNSERVED = frozenset({State.WAITING, State.REFUSED, State.CANCELLED})
+_UNSERVED = frozenset({State.WAITING, State.SCREENING, State.HELD, State.REFUSED, State.CANCELLED})
 """The states in which a demand needs no runner, and has none."""
 
 _JOB = select(jobs.c.status, jobs.c.cancel_requested).where(
@@ -44,6 +48,7 @@ _JOB = select(jobs.c.status, jobs.c.cancel_requested).where(
 _MADE = select(jobs.c.id, jobs.c.kind, jobs.c.input, jobs.c.profile, jobs.c.max_attempts).where(
     jobs.c.origin == bindparam("of_origin")
 )
+_APPROVED = select(approvals.c.run_id).where(approvals.c.run_id == bindparam("of_run"))
 
 
 @dataclass(slots=True)
@@ -69,7 +74,36 @@ class Bookings:
         if news.new is not None and demand.owed and not self._has_runner(demand):
             demand = uninstalled(demand, self.at) if gone else self._plan(demand, news.new)
         demands.write(self.connection, demand)
-        return Recorded(demand.job_id, self.planned, tuple(self.cancelled))
+        return self._recorded(demand)
+
+    def judged(self, workflow_job_id: int, verdict: Verdict, new: NewJob | None) -> Recorded:
+        """What is made of the run that a demand is of."""
+        known = demands.locked(self.connection, frozenset({workflow_job_id})).get(workflow_job_id)
+        if known is None:
+            return Recorded(None)
+        approved = self.connection.execute(_APPROVED, {"of_run": known.said.run_id}).first() is not None
+        return self._settle(judged(known, verdict, self.at, approved=approved), new)
+
+    def reconsidered(self, news: JobNews) -> Recorded:
+        """Of a demand that was refused or held by other settings."""
+        known = demands.locked(self.connection, frozenset({news.event.job_id})).get(news.event.job_id)
+        if known is None:
+            return Recorded(None)
+        return self._settle(reconsidered(known, news, self.at), news.new)
+
+    def approved(self, held: frozenset[int]) -> None:
+        for demand in demands.locked(self.connection, held).values():
+            demands.write(self.connection, looked_at_again(demand, self.at))
+
+    def _settle(self, demand: Demand, new: NewJob | None) -> Recorded:
+        if new is not None and demand.owed and not self._has_runner(demand):
+            demand = self._plan(demand, new)
+        demands.write(self.connection, demand)
+        return self._recorded(demand)
+
+    def _recorded(self, demand: Demand) -> Recorded:
+        unseen = demand.clearance is Clearance.PENDING and demand.state not in ENDED
+        return Recorded(demand.job_id, self.planned, tuple(self.cancelled), screened=unseen)
 
     def installation(self, event: InstallationEvent) -> Recorded:
         told = installations.book(self.connection, event, self.at)

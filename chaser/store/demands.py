@@ -1,6 +1,6 @@
 """Demands on a database: `chaser.runners.ports.Demands`, and what bookings need of their rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from hashlib import blake2b
@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from chaser.ids import JobId
 from chaser.runners import demand as life
-from chaser.runners.demand import Demand, State
+from chaser.runners.demand import Clearance, Demand, State
 from chaser.runners.event import WorkflowJobEvent
 from chaser.runners.inbox import Decision, Delivery
 from chaser.runners.ports import DemandFilter, Story
@@ -116,7 +116,7 @@ def _listed(connection: Connection, which: DemandFilter) -> Sequence[Demand]:
         query = query.where(demands.c.repository == which.repository)
     if which.before is not None:
         query = query.where(_key < which.before)
-    return [_demand(row) for row in connection.execute(query)]
+    return read(connection.execute(query))
 
 
 def _story(connection: Connection, workflow_job_id: int) -> Story | None:
@@ -145,12 +145,18 @@ def _values(demand: Demand) -> dict[str, object]:
         "state": demand.state.value,
         "decision": demand.decision.value,
         "message": demand.message,
+        "clearance": demand.clearance.value,
+        "profile": demand.profile,
         "job_id": demand.job_id,
         "runners": demand.runners,
         "taken_by": demand.taken_by,
         "seen_at": demand.seen_at,
         "changed_at": demand.changed_at,
     }
+
+
+def read(found: Iterable[AnyRow]) -> Sequence[Demand]:
+    return [_demand(row) for row in found]
 
 
 def _demand(row: AnyRow) -> Demand:
@@ -160,6 +166,8 @@ def _demand(row: AnyRow) -> Demand:
         said=WorkflowJobEvent(job_id=row.workflow_job_id, labels=tuple(row.labels), **said),
         decision=Decision(row.decision),
         message=row.message,
+        clearance=Clearance(row.clearance),
+        profile=row.profile,
         job_id=None if row.job_id is None else JobId(row.job_id),
         runners=row.runners,
         taken_by=row.taken_by,

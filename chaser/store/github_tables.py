@@ -5,12 +5,13 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Text
 from sqlmodel import Field
 
-from chaser.runners.demand import OPEN, OWED, State
+from chaser.runners.demand import CLEAR, ENDED, OPEN, OWED, Clearance, State
 from chaser.runners.inbox import Decision
 from chaser.store.columns import Document, Ident, Instant, Words
 from chaser.store.table_row import TableRow, among, checks, job_reference, partial, table_of
 
 UNSETTLED = f"installation_id IS NOT NULL AND {among('state', OPEN)}"
+UNSEEN = f"clearance = 'pending' AND NOT ({among('state', ENDED)})"
 
 
 class DemandsTable(TableRow, table=True):
@@ -21,7 +22,10 @@ class DemandsTable(TableRow, table=True):
             {
                 "state_known": among("state", State),
                 "decision_known": among("decision", Decision),
-                "owed_is_accepted": f"NOT ({among('state', OWED)}) OR decision = 'accepted'",
+                "clearance_known": among("clearance", Clearance),
+                "owed_is_admitted": (
+                    f"NOT ({among('state', OWED)}) OR decision = 'accepted' AND {among('clearance', CLEAR)}"
+                ),
                 "done_had_runner": "state <> 'done' OR runner_id IS NOT NULL OR runner_name IS NOT NULL",
                 "end_was_told": "state <> 'done' OR action = 'completed'",
                 "runners_not_negative": "runners >= 0",
@@ -29,6 +33,8 @@ class DemandsTable(TableRow, table=True):
         ),
         partial("uq_demands_job_id", "job_id", where="job_id IS NOT NULL", unique=True),
         partial("ix_demands_unsettled", "installation_id", where=UNSETTLED),
+        partial("ix_demands_unseen", "workflow_job_id", where=UNSEEN),
+        partial("ix_demands_held", "run_id", where="state = 'held'"),
         Index("ix_demands_state", "state", "workflow_job_id"),
         Index("ix_demands_changed_at", "changed_at"),
     )
@@ -58,6 +64,8 @@ class DemandsTable(TableRow, table=True):
     runner_name: str | None = Field(sa_column=Column(Words))
     decision: str = Field(sa_column=Column(Text, nullable=False))
     message: str | None = Field(sa_column=Column(Words))
+    clearance: str = Field(sa_column=Column(Text, nullable=False))
+    profile: str | None = Field(sa_column=Column(Text))
     job_id: str | None = Field(sa_column=Column(Ident, ForeignKey("jobs.id", ondelete="SET NULL")))
     """The job whose runner has it, or is meant to: of each job there is one."""
     runners: int = Field(sa_column=Column(Integer, nullable=False))
@@ -105,6 +113,35 @@ class InstallationsTable(TableRow, table=True):
     changed_at: datetime = Field(sa_column=Column(Instant, nullable=False))
 
 
+class WorkflowRunsTable(TableRow, table=True):
+    """What GitHub said of an attempt of a run, when it was asked."""
+
+    __table_args__ = (Index("ix_workflow_runs_read_at", "read_at"),)
+
+    run_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    attempt: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    event: str = Field(sa_column=Column(Words, nullable=False))
+    head_repository: str | None = Field(sa_column=Column(Words))
+    actor: str | None = Field(sa_column=Column(Words))
+    triggering_actor: str | None = Field(sa_column=Column(Words))
+    workflow: str = Field(sa_column=Column(Words, nullable=False))
+    branch: str | None = Field(sa_column=Column(Words))
+    association: str | None = Field(sa_column=Column(Words))
+    read_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+class ApprovalsTable(TableRow, table=True):
+    """Runs that were held, and that somebody has let run."""
+
+    __table_args__ = (Index("ix_approvals_approved_at", "approved_at"),)
+
+    run_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    approved_by: str = Field(sa_column=Column(Text, nullable=False))
+    approved_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+approvals = table_of(ApprovalsTable)
 demands = table_of(DemandsTable)
 runners = table_of(RunnersTable)
 installations = table_of(InstallationsTable)
+workflow_runs = table_of(WorkflowRunsTable)

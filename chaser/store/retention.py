@@ -8,7 +8,16 @@ from sqlalchemy import Connection, Text, cast, delete, exists, select
 
 from chaser.ids import JobId, UploadId, first_id
 from chaser.store.database import Database
-from chaser.store.tables import deliveries, demands, jobs, log_frames, sandboxes, uploads
+from chaser.store.tables import (
+    approvals,
+    deliveries,
+    demands,
+    jobs,
+    log_frames,
+    sandboxes,
+    uploads,
+    workflow_runs,
+)
 
 FRAMES = 256
 """Frames of a log that one transaction removes."""
@@ -94,6 +103,9 @@ def _forget_demands(connection: Connection, before: datetime, limit: int) -> int
         .order_by(demands.c.changed_at)
         .limit(limit)
     )
+    # What is known of their runs goes with them: it can be asked for again.
+    connection.execute(delete(workflow_runs).where(workflow_runs.c.read_at < before))
+    connection.execute(delete(approvals).where(approvals.c.approved_at < before))
     return connection.execute(delete(demands).where(demands.c.workflow_job_id.in_(old))).rowcount
 
 

@@ -8,7 +8,7 @@ from chaser.clock import Clock
 from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
 from chaser.runners.latency import Passages
-from chaser.runners.ports import Demands, Installations, Runners
+from chaser.runners.ports import Demands, Installations, Runners, Screenings
 from chaser.store import schema
 from chaser.store.apps import AppTable
 from chaser.store.artifacts import ArtifactTable
@@ -28,6 +28,7 @@ from chaser.store.pulled_images import PulledImageTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
 from chaser.store.runners import RunnerTable
+from chaser.store.screenings import ScreeningTables
 from chaser.store.sealing import Sealer, SealingKey
 from chaser.store.tallies import Tallies
 from chaser.store.transactions import transact
@@ -46,6 +47,7 @@ class Store:
     inbox: Deliveries
     demands: Demands
     runners: Runners
+    screenings: Screenings
     installations: Installations
     apps: AppTable
     passes: PassTable
@@ -98,6 +100,7 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         inbox=Deliveries(database, sealer, clock),
         demands=DemandTable(database),
         runners=RunnerTable(database),
+        screenings=ScreeningTables(database, sealer, clock),
         installations=InstallationTable(database),
         apps=AppTable(database, sealer),
         passes=PassTable(database),

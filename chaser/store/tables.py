@@ -9,12 +9,13 @@ from sqlmodel import Field
 from chaser.runners.inbox import Decision
 from chaser.runners.passes import Purpose
 from chaser.store.columns import Document, Ident, Instant, Words
-from chaser.store.github_tables import demands, installations, runners
+from chaser.store.github_tables import approvals, demands, installations, runners, workflow_runs
 from chaser.store.job_tables import jobs, log_frames, sandboxes, transitions, turns, workers
 from chaser.store.table_row import TableRow, among, checks, job_reference, metadata, partial, table_of
 
 __all__ = [
     "api_keys",
+    "approvals",
     "artifacts",
     "deliveries",
     "demands",
@@ -33,6 +34,7 @@ __all__ = [
     "turns",
     "uploads",
     "workers",
+    "workflow_runs",
     "workspaces",
 ]
 
@@ -47,6 +49,8 @@ class InstanceTable(TableRow, table=True):
     created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     canary: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     """The id, sealed: opening it shows at start whether the sealing keys belong to this database."""
+    decided_by: str | None = Field(sa_column=Column(Text))
+    """The digest of the settings by which it was decided last who is served."""
 
 
 class ApiKeysTable(TableRow, table=True):

@@ -42,16 +42,18 @@ class WebhookEndpoint:
         *,
         awaken: Callable[[], None],
         cancelled: Callable[[JobId], None],
+        screen: Callable[[], None],
         largest: int = LARGEST,
     ) -> None:
-        """Both are called when it is on disk: `awaken` after a runner was newly owed, `cancelled` for each job that GitHub
-        no longer wants."""
+        """All are called when it is on disk: `awaken` after a runner was newly owed, `cancelled` for each job that GitHub
+        no longer wants, `screen` if the run of a job has to be looked at."""
         self._signatures = signatures
         self._ours = ours
         self._inbox = inbox
         self._clock = clock
         self._awaken = awaken
         self._cancelled = cancelled
+        self._screen = screen
         self._largest = largest
         # each from the first, so that a rate can be told when one comes
         self._outcomes = Counter[str](dict.fromkeys((*Decision, _REPEATED, _PING, *_FAULTS), 0))
@@ -124,12 +126,14 @@ class WebhookEndpoint:
 
     def _answer(self, headers: Headers, ruling: Ruling, stored: Recorded | Repeated) -> Response:
         match stored:
-            case Recorded(planned=planned, cancelled=cancelled):
+            case Recorded(planned=planned, cancelled=cancelled, screened=screened):
                 for job_id in cancelled:
                     self._cancelled(job_id)
                 if planned:
                     self._awaken()
                 self._outcomes[ruling.delivery.decision] += 1
+                if screened:
+                    self._screen()
                 return _accepted(headers, ruling.delivery.decision, ruling.delivery.message)
             case Repeated(decision=decision):
                 self._outcomes[_REPEATED] += 1

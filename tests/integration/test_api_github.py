@@ -1,6 +1,7 @@
 """What GitHub asked for, and why it waits, over real HTTP on the real store."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 from chaser.jobs.ports import Fence
 from chaser.runners.budget import Left, Spending
 from chaser.runners.latency import Stage
-from tests.api_service import Service, service
+from chaser.runners.policy import Policy
+from chaser.runners.rules import Run
+from tests.api_service import Service, bearer, service
 from tests.rows import START, WORKER, first, sandbox_of
-from tests.workflow_jobs import installed, tell, told
+from tests.workflow_jobs import OURS, installed, tell, told
 
+OPEN = replace(OURS, policy=Policy(("*/*",)))
+FORK = Run("pull_request", "stranger/example", "stranger", "stranger", ".github/workflows/ci.yml", "patch-1")
 SECOND = timedelta(seconds=1)
 
 
@@ -94,6 +99,51 @@ async def test_a_runner_that_is_being_made_is_listed_with_what_it_is_for(running
     assert runner["job_id"] == claim.job.id
     assert claim.job.id.removeprefix("job_") in runner["name"]
     assert (runner["status"], runner["workflow_job_id"], runner["serves"]) == ("starting", 77, None)
+
+
+async def held(running: Service, *numbers: int, run_id: int = 7) -> None:
+    """Jobs of a fork's run in a public repository."""
+    await running.store.screenings.keep(run_id, 1, FORK, START)
+    for number in numbers:
+        await tell(running.store, told(job_id=number, run_id=run_id, private=False), ours=OPEN)
+    await running.look()
+
+
+async def test_a_held_job_says_so_and_is_approved_with_its_whole_run(running: Service) -> None:
+    await held(running, 1, 2)
+    await held(running, 3, run_id=8)
+    said = (await running.http.get("/v1/github/jobs/1/why")).json()
+
+    answer = await running.http.post("/v1/github/jobs/1/approve")
+
+    assert said["state"] == "held"
+    assert "stranger/example" in said["why"]
+    assert "chaser github approve 1" in said["why"]
+    assert (answer.status_code, answer.json()["state"], answer.json()["clearance"]) == (
+        200,
+        "planned",
+        "approved",
+    )
+    states = [(await running.http.get(f"/v1/github/jobs/{number}")).json()["state"] for number in (1, 2, 3)]
+    assert states == ["planned", "planned", "held"]
+
+
+async def test_only_what_is_held_is_approved_and_only_with_the_scope(running: Service) -> None:
+    await held(running, 1)
+    await tell(running.store, told(job_id=2))
+    reader = (
+        await running.http.post("/v1/keys", json={"name": "reader", "scopes": ["runners.read"]})
+    ).json()["key"]
+
+    forbidden = await running.http.post("/v1/github/jobs/1/approve", headers=bearer(reader))
+    unheld = await running.http.post("/v1/github/jobs/2/approve")
+
+    assert (forbidden.status_code, (await running.http.get("/v1/github/jobs/1")).json()["state"]) == (
+        403,
+        "held",
+    )
+    assert (unheld.status_code, unheld.json()["error"]["code"]) == (409, "not_held")
+    assert (await running.http.post("/v1/github/jobs/9/approve")).status_code == 404
 
 
 async def test_installations_are_listed(running: Service) -> None:

@@ -25,6 +25,7 @@ from chaser.runners.demand import State
 from chaser.runners.inbox import Delivery as StoredDelivery
 from chaser.runners.inbox import News, Recorded, Repeated
 from chaser.runners.latency import Stage
+from chaser.runners.policy import Policy
 from chaser.secret import Secret
 from chaser.simulator.delivery import Delivery, delivery, ping, queued
 from chaser.simulator.payload import Job, workflow_job
@@ -74,6 +75,7 @@ async def side(store: Store, clock: ManualClock) -> AsyncGenerator[Side]:
         clock,
         awaken=lambda: woken.append(True),
         cancelled=cancelled.append,
+        screen=lambda: None,
         largest=SMALL,
     )
     app = Starlette(routes=[endpoint.route()])
@@ -407,6 +409,29 @@ async def test_only_post_is_answered(side: Side) -> None:
     assert (await side.client.get(PATH)).status_code == 405
 
 
+async def test_a_job_of_a_public_repository_is_stored_and_its_run_is_to_be_looked_at(
+    store: Store, clock: ManualClock
+) -> None:
+    """By another than the webhook: its answer waits for nobody."""
+    screened, woken = list[bool](), list[bool]()
+    endpoint = WebhookEndpoint(
+        Signatures([Secret(SECRET)]),
+        replace(OURS, policy=Policy(("*/*",))),
+        store.inbox,
+        clock,
+        awaken=lambda: woken.append(True),
+        cancelled=lambda _: None,
+        screen=lambda: screened.append(True),
+    )
+    sent = queued(replace(JOB, private=False))
+    transport = httpx.ASGITransport(Starlette(routes=[endpoint.route()]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://chaser") as client:
+        answer = await client.post(PATH, content=sent.body, headers=sent.headers(SECRET))
+    assert (answer.status_code, answer.json()["decision"]) == (202, "accepted")
+    assert "looked at" in answer.json()["message"]
+    assert (screened, woken, await store.jobs.list(JobFilter())) == ([True], [], [])
+
+
 async def test_only_a_delivery_that_was_not_stored_gets_a_5xx(clock: ManualClock) -> None:
     """GitHub does not send it again by itself: so a 503 says that it is lost until somebody asks for it."""
 
@@ -421,6 +446,7 @@ async def test_only_a_delivery_that_was_not_stored_gets_a_5xx(clock: ManualClock
         clock,
         awaken=lambda: None,
         cancelled=lambda _: None,
+        screen=lambda: None,
     )
     transport = httpx.ASGITransport(Starlette(routes=[endpoint.route()]))
     sent = queued(JOB)

@@ -10,7 +10,7 @@ from chaser.runners.access import Access
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, Connection, Credentials, Inspection
 from chaser.runners.budget import Budgets
-from chaser.runners.registration import Registrar, WorkflowJobs
+from chaser.runners.registration import Registrar, WorkflowJobs, WorkflowRuns
 from chaser.secret import Secret
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -47,6 +47,7 @@ class Bench:
         yield Connection(
             cast("Registrar", some),
             cast("WorkflowJobs", some),
+            cast("WorkflowRuns", some),
             cast("Inspection", some),
             cast("Ages", some),
             cast("Budgets", some),

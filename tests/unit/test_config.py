@@ -12,6 +12,8 @@ from chaser.config import Settings, find_file
 from chaser.config_values import Table
 from chaser.errors import ConfigError
 from chaser.profiles import LimitsTable, MaximaTable, ProfileTable
+from chaser.runners.policy import Policy
+from chaser.runners.rules import Rule, Rules, Then
 from chaser.sandboxes.registry import Registry
 from chaser.sandboxes.spec import Isolation, Network
 from chaser.secret import Secret
@@ -303,6 +305,53 @@ def test_public_repositories_are_a_list_of_patterns() -> None:
 def test_an_allow_list_network_is_not_served_yet() -> None:
     told = faults({**HOME, "CHASER_PROFILES__DEFAULT__NETWORK": "allowlist"})
     assert "not served yet" in told[0]
+
+
+RULES = """
+[github]
+forks = "refuse"
+[[github.rules]]
+then = "run"
+profile = "strangers"
+forks = true
+actors = ["dependabot[bot]", "octo*"]
+[[github.rules]]
+then = "hold"
+repositories = ["octo-org/*"]
+"""
+
+
+def test_rules_are_the_cores_own_values_in_their_order(tmp_path: Path) -> None:
+    file = written(tmp_path, RULES + "[profiles.strangers]\nregistries = []\n")
+    policy = Settings.load(HOME, file).github.policy
+    first = Rule(Then.RUN, "strangers", forks=True, actors=("dependabot[bot]", "octo*"))
+    assert policy.rules == Rules((first, Rule(Then.HOLD, repositories=("octo-org/*",))), Then.REFUSE)
+    assert Settings.load(HOME, None).github.policy == Policy()
+
+
+def test_rules_are_json_in_the_environment() -> None:
+    environ = {**HOME, "CHASER_GITHUB__RULES": '[{"then": "refuse", "forks": true}]'}
+    assert Settings.load(environ, None).github.policy.rules.rules == (Rule(Then.REFUSE, forks=True),)
+    (told,) = faults({**HOME, "CHASER_GITHUB__RULES": "forks=true"})
+    assert "must be a JSON list" in told
+
+
+@pytest.mark.parametrize(
+    ("profiles", "fault"),
+    [("", "names a profile that is not here (strangers)"), ("[profiles.strangers]\n", "registries = []")],
+)
+def test_a_rule_names_a_profile_without_credentials(tmp_path: Path, profiles: str, fault: str) -> None:
+    told = faults(HOME, written(tmp_path, RULES + profiles))
+    assert len(told) == 1
+    assert fault in told[0]
+
+
+def test_a_rule_that_runs_nothing_names_no_profile(tmp_path: Path) -> None:
+    told = faults(
+        HOME, written(tmp_path, '[[github.rules]]\nthen = "hold"\nprofile = "default"\nevent = 1\n')
+    )
+    assert len(told) == 2
+    assert all(line.startswith("github.rules") for line in told)
 
 
 def test_registries_are_the_cores_own_values(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaser.runners.policy import Admitted, Level, Policy, Refused, Repository, admit, covers
+from chaser.runners.patterns import covers
+from chaser.runners.policy import Admitted, Level, Policy, Refused, Repository, admit
 from tests.profiles import named
 
 PROFILE = named("large")["large"]

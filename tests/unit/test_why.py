@@ -9,7 +9,7 @@ import pytest
 from chaser.ids import JobId
 from chaser.jobs.job import NO_SECRETS, Job, Setback, Status
 from chaser.jobs.reason import Reason
-from chaser.runners.demand import Demand, State
+from chaser.runners.demand import Clearance, Demand, State
 from chaser.runners.event import WorkflowJobEvent
 from chaser.runners.inbox import Decision
 from chaser.runners.why import Circumstances, why
@@ -37,6 +37,8 @@ def demand(state: State, **said: Any) -> Demand:  # noqa: ANN401  # the fields o
         said=replace(SAID, **said),
         decision=Decision.ACCEPTED,
         message=None,
+        clearance=Clearance.NOT_NEEDED,
+        profile="default",
         job_id=JobId("job_1"),
         runners=1,
         taken_by=None,

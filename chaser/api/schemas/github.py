@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from chaser.api.schemas.common import Limit, Moment, Query, Shown
-from chaser.runners.demand import State
+from chaser.runners.demand import Clearance, State
 from chaser.runners.inbox import Decision
 
 _ID = Annotated[int, Field(ge=1, lt=1 << 63)]
@@ -32,7 +32,9 @@ class GitHubJobAnswer(Shown):
     url: str | None = Field(description="The job's page at GitHub.")
     installation_id: int | None
     decision: Decision
-    message: str | None = Field(description="Why it was refused, or was given up.")
+    message: str | None = Field(description="Why it was refused, is held, or was given up.")
+    clearance: Clearance = Field(description="What was made of the run that it is of.")
+    profile: str | None = Field(description="The profile that it runs in; null where it was not accepted.")
     conclusion: str | None = Field(description="As GitHub tells it.")
     job_id: str | None = Field(description="The job whose runner serves it, or is meant to.")
     runners: int = Field(description="How many were made for it.")
