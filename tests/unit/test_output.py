@@ -255,6 +255,12 @@ async def test_an_output_that_cannot_be_spooled_is_counted_as_left_out(tmp_path:
 # What another process must know.
 
 
+def reached(ledger: Ledger) -> dict[int, int]:
+    """How far each pipe is stored: a mask stands for what lies before its end, or for what is covered beyond it."""
+    progress = ledger.progress
+    return {pipe: end + progress.covered.get(pipe, 0) for pipe, end in progress.offsets.items()}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     takes=st.lists(
@@ -291,7 +297,7 @@ def test_another_process_stores_what_the_first_would_have(
 
     assert total == total_again
     assert shown(disturbed) == shown(undisturbed)
-    assert disturbed.progress.offsets == undisturbed.progress.offsets
+    assert reached(disturbed) == reached(undisturbed)
     assert disturbed.progress.kept_bytes == undisturbed.progress.kept_bytes
     assert disturbed.progress.skipped_bytes == undisturbed.progress.skipped_bytes
 
