@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bench.drain import SLOTS, Tally, jobs_per_second
 from chaser.clock import SystemClock
 from chaser.ids import JobId, KeyId, WorkerId, new_id, new_job_id
+from chaser.jobs.caps import Caps
 from chaser.jobs.completion import Completion
 from chaser.jobs.dispatcher import Dispatcher
 from chaser.jobs.driver import Driver
@@ -87,7 +88,7 @@ async def working(
         CLOCK,
         worker,
         max_running=SLOTS,
-        profile_caps={},
+        caps=Caps(),
         cap_of=_no_cap,
         held=lambda: None,
     )

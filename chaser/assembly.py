@@ -14,6 +14,7 @@ from chaser.api.workspace_access import WorkspaceAccess
 from chaser.errors import Unavailable
 from chaser.grounds import Grounds, Parts, ground
 from chaser.jobs.attempt import Attempts
+from chaser.jobs.caps import Caps
 from chaser.jobs.completion import Completion
 from chaser.jobs.deletion import Deletions
 from chaser.jobs.dispatcher import Dispatcher
@@ -157,7 +158,11 @@ def _dispatcher(
         output,
         settings.data_dir,
     )
-    caps = {name: profile.max_running for name, profile in settings.profiles.items() if profile.max_running}
+    caps = Caps(
+        {name: profile.max_running for name, profile in settings.profiles.items() if profile.max_running},
+        lane=settings.github.max_running_per_repository,
+        tenant=settings.github.max_running_per_installation,
+    )
     return Dispatcher(
         jobs,
         Driver(every, jobs, attempts, grounds.host.removals, completion, clock),
@@ -166,7 +171,7 @@ def _dispatcher(
         clock,
         grounds.worker,
         max_running=limits.max_running,
-        profile_caps=caps,
+        caps=caps,
         cap_of=KeyCaps(parts.store.keys).of,
         held=grounds.space.shortage,
     )

@@ -229,6 +229,9 @@ class GitHub(Table):
     """the first that fits decides whether a run runs"""
     runner_group: Annotated[str, Field(min_length=1)] | None = None
     """the organizations' runner group to register runners in; none: their default one"""
+    max_running_per_repository: Count | None = None
+    """runners at once on this service; none: as many as there are slots"""
+    max_running_per_installation: Count | None = None
     points_per_minute: Annotated[int, Field(ge=5, le=900)] = 720
     """of the 900 that GitHub allows an installation for each endpoint: a read costs one, a write five"""
 

@@ -21,6 +21,8 @@ class ModelJob:
     queued_at: datetime
     queue_until: datetime | None
     asleep: bool
+    round: tuple[datetime, int]
+    """The moment from which rounds are counted, and how many there were since."""
     status: Status = Status.QUEUED
     attempt: int = 0
     retries: int = 0
@@ -105,8 +107,14 @@ class QueueModel:
             and (job.queue_until is None or job.queue_until > now)
             and job.new.key_id not in full.keys
             and job.new.profile not in full.profiles
+            and job.new.lane not in full.lanes
+            and job.new.tenant not in full.tenants
         ]
-        return min(able, key=lambda job: (-job.new.priority, job.new.created_at, job.id), default=None)
+        return min(able, key=_order, default=None)
+
+    def ahead(self, job: ModelJob) -> list[ModelJob]:
+        """Those that wait for a slot before it."""
+        return [other for other in self.jobs.values() if self.ready(other) and _order(other) < _order(job)]
 
     def held(self, claim: Claim) -> ModelJob | None:
         """The job, if a write of this claim still counts."""
@@ -126,13 +134,22 @@ class QueueModel:
 
     # What happens.
 
-    def add(self, new: NewJob) -> ModelJob:
-        asleep = new.run_at is not None and new.run_at > new.created_at
-        job = ModelJob(new, new.run_at or new.created_at, new.created_at, new.queue_until, asleep)
-        self.jobs[new.id] = job
-        if not asleep:
-            self._stand(job)
-        return job
+    def add(self, *new: NewJob) -> list[ModelJob]:
+        """All at once. Those that stand in lines come to the queue only then, in the order in which they were given."""
+        for each in sorted(new, key=lambda each: each.idempotency_key or ""):
+            asleep = each.run_at is not None and each.run_at > each.created_at
+            # until all are written
+            queues = bool(_lines(each)) or asleep
+            its_round = self._new_round(each)
+            self.jobs[each.id] = ModelJob(
+                each, each.run_at or each.created_at, each.created_at, each.queue_until, queues, its_round
+            )
+        made = [self.jobs[each.id] for each in new]
+        for job in made:
+            if _lines(job.new) and not (job.new.run_at and job.new.run_at > job.new.created_at):
+                self._stand(job)
+        self._wake([job for job in made if _lines(job.new) and self._stands(job)])
+        return made
 
     def claim(self, job: ModelJob, worker: WorkerId) -> None:
         job.attempt += 1
@@ -157,6 +174,7 @@ class QueueModel:
         if job.queue_until is not None:
             job.queue_until += now + pause - job.run_at
         job.run_at, job.queued_at = now + pause, now
+        job.round = self._round_anew(job)
         job.asleep = pause > timedelta()
         job.retries += retried
         job.worker = None
@@ -172,10 +190,13 @@ class QueueModel:
         """How many are ready then that were not."""
         asleep = [job for job in self.jobs.values() if job.status is Status.QUEUED and job.asleep]
         due = [job for job in asleep if job.run_at <= now or (job.attempt and job.queued_at > now)]
-        for job in sorted(due, key=lambda job: (job.run_at, job.new.created_at, job.id)):
-            job.asleep = False
+        in_time = [job for job in due if job.run_at <= now]
+        others = sorted((job for job in due if job not in in_time), key=lambda job: (job.queued_at, job.id))
+        ordered = [*sorted(in_time, key=lambda job: (job.run_at, job.new.created_at, job.id)), *others]
+        for job in ordered:
             if not job.attempt:
                 self._stand(job)
+        self._wake(ordered)
         return sum(self.ready(job) for job in due)
 
     def expire(self, now: datetime) -> list[JobId]:
@@ -195,6 +216,34 @@ class QueueModel:
 
     def beat(self, worker: WorkerId, now: datetime) -> None:
         self.leases[worker] = now + LEASE
+
+    def _wake(self, jobs: Iterable[ModelJob]) -> None:
+        for job in jobs:
+            job.round = self._round_anew(job)
+            job.asleep = False
+
+    def _waiting_in_lanes(self, priority: int) -> list[ModelJob]:
+        return [
+            job
+            for job in self.jobs.values()
+            if job.new.lane is not None and job.new.priority == priority and self.ready(job)
+        ]
+
+    def _new_round(self, new: NewJob) -> tuple[datetime, int]:
+        waiting = self._waiting_in_lanes(new.priority)
+        before = [job.round for job in waiting if job.new.lane == new.lane]
+        if before:
+            base, count = max(before)
+            return base, count + 1
+        return min((job.round for job in waiting), default=(new.created_at, 0))
+
+    def _round_anew(self, job: ModelJob) -> tuple[datetime, int]:
+        if job.new.lane is None:
+            return job.round
+        return min((other.round for other in self._waiting_in_lanes(job.new.priority)), default=job.round)
+
+    def _stands(self, job: ModelJob) -> bool:
+        return any((job.id, shared) in self._lines.get(key, []) for key, shared in _lines(job.new))
 
     def _stand(self, job: ModelJob) -> None:
         for key, shared in _lines(job.new):
@@ -218,6 +267,11 @@ class QueueModel:
         for job in self.jobs.values():
             assert job.attempt <= job.most_attempts
             assert sum(status in ENDED for status in job.history) <= 1
+
+
+def _order(job: ModelJob) -> tuple[object, ...]:
+    base, count = job.round
+    return (-job.new.priority, base + count * timedelta(microseconds=1), job.id)
 
 
 def _lines(new: NewJob) -> Sequence[tuple[str, bool]]:

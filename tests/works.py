@@ -14,6 +14,7 @@ from chaser.clock import Clock, SystemClock
 from chaser.errors import Refused
 from chaser.ids import JobId, KeyId, SandboxId, WorkerId, new_id, new_job_id
 from chaser.jobs.attempt import Attempts
+from chaser.jobs.caps import Caps
 from chaser.jobs.completion import Completion
 from chaser.jobs.dispatcher import Dispatcher
 from chaser.jobs.driver import Driver
@@ -259,7 +260,7 @@ def works(
     *,
     clock: Clock | None = None,
     max_running: int = 4,
-    profile_caps: Mapping[str, int] | None = None,
+    caps: Caps = Caps(),  # noqa: B008 # a value
     seat: str | None = None,
     cap_of: Callable[[KeyId], Awaitable[int | None]] = uncapped,
     held: Callable[[], str | None] = lambda: None,
@@ -301,7 +302,7 @@ def works(
         clock,
         worker,
         max_running=max_running,
-        profile_caps=profile_caps or {},
+        caps=caps,
         cap_of=cap_of,
         held=held,
     )

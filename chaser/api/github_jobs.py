@@ -147,7 +147,7 @@ def _clause(waits: Waiting | None) -> str | None:
         case Because.CAPACITY if waits.position:
             return f"for a slot, behind {waits.position} others"
         case Because.CAPACITY:
-            return "for a slot: as many run as may, of its profile or in all"
+            return "for a slot: as many run as may, of its repository, installation or profile, or in all"
         case Because.BACKOFF | Because.ENGINE_UNAVAILABLE if waits.until is not None:
             return f"for its next try, at {rfc3339(waits.until)}"
         case Because.DISK:

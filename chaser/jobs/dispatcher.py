@@ -6,8 +6,7 @@ beneath both as the net.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from chaser.clock import Clock
 from chaser.errors import Unavailable
 from chaser.ids import JobId, KeyId, WorkerId
+from chaser.jobs.caps import Caps, Share
 from chaser.jobs.completion import Completion
 from chaser.jobs.driver import Driver
 from chaser.jobs.job import Job
@@ -44,10 +44,7 @@ class Running:
     task: "asyncio.Task[None]"
     claim: Claim
     stop: Stop
-    key_id: KeyId | None
-    cap: int | None
-    """How many jobs its key may have running; none: as many as there are slots."""
-    profile: str | None
+    share: Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +66,11 @@ class Dispatcher:
         worker: WorkerId,
         *,
         max_running: int,
-        profile_caps: Mapping[str, int],
+        caps: Caps,
         cap_of: Callable[[KeyId], Awaitable[int | None]],
         held: Callable[[], str | None],
     ) -> None:
-        """`held` says why no new job may start now (a full disk), none if nothing is in the way; `profile_caps` has the
-        profiles that may not fill every slot."""
+        """`held` says why no new job may start now (a full disk), none if nothing is in the way."""
         self._store = store
         self._driver = driver
         self._partings = partings
@@ -82,7 +78,7 @@ class Dispatcher:
         self._clock = clock
         self._worker = worker
         self._max_running = max_running
-        self._profile_caps = profile_caps
+        self._caps = caps
         self._cap_of = cap_of
         self._held = held
         self._running: dict[JobId, Running] = {}
@@ -214,7 +210,7 @@ class Dispatcher:
         if (reason := self._early_stops.pop(job.id, job.cancel_requested)) is not None:
             self._partings.part(claim, stop, reason)
         task = asyncio.create_task(self._drive(claim, stop, stay), name=f"job {job.id}")
-        self._running[job.id] = Running(task, claim, stop, job.key_id, None, job.profile)
+        self._running[job.id] = Running(task, claim, stop, Share.of(job))
         self._completion.changed(job.id)
 
     async def _learn_cap(self, job: Job) -> None:
@@ -222,7 +218,8 @@ class Dispatcher:
             return
         cap = await self._cap_of(job.key_id)
         if job.id in self._running:
-            self._running[job.id] = replace(self._running[job.id], cap=cap)
+            running = self._running[job.id]
+            self._running[job.id] = replace(running, share=replace(running.share, key_cap=cap))
 
     async def _drive(self, claim: Claim, stop: Stop, stay: Stay | None) -> None:
         try:
@@ -237,26 +234,13 @@ class Dispatcher:
             self._awake.set()
 
     def _room(self) -> _Room:
-        running, housed = self._running.values(), self._housed()
+        running, housed = [each.share for each in self._running.values()], self._housed()
         slots = housed >= self._max_running
         free = SERVICE_SLOTS - (len(running) - housed) if slots else self._max_running - housed
         most = min(free, self._max_running + SERVICE_SLOTS - len(running))
-        return _Room(self._full(slots=slots), min(most, 1) if self._profile_caps else most)
+        full = self._caps.full(running, slots=slots)
+        return _Room(full, min(most, 1) if self._caps.one_by_one else most)
 
     def _housed(self) -> int:
         """How many run in sandboxes."""
-        return sum(each.profile is not None for each in self._running.values())
-
-    def _full(self, *, slots: bool) -> Full:
-        """What has as many jobs running as it may."""
-        running = self._running.values()
-        keys = Counter(each.key_id for each in running if each.key_id is not None and each.cap is not None)
-        caps = {each.key_id: each.cap for each in running if each.cap is not None}
-        profiles = Counter(each.profile for each in running if each.profile in self._profile_caps)
-        return Full(
-            keys=frozenset(key for key, count in keys.items() if count >= (caps[key] or 0)),
-            profiles=frozenset(
-                name for name, count in profiles.items() if name and count >= self._profile_caps[name]
-            ),
-            slots=slots,
-        )
+        return sum(each.share.profile is not None for each in self._running.values())

@@ -103,6 +103,11 @@ class NewJob:
     """The ended job that this one repeats."""
     max_attempts: int = 3
     priority: int = 0
+    lane: str | None = None
+    """Where several share the slots: of the same priority, each lane's first job starts before any lane's second. None: it
+    is in nobody's, and goes by its age."""
+    tenant: str | None = None
+    """Whose lane that is; one may have several."""
     key_id: KeyId | None = None
     """The API key that made it; none for jobs that the service makes itself."""
     idempotency_key: str | None = None
@@ -168,6 +173,8 @@ class Job:
     finished_at: datetime | None
     setback: Setback | None = None
     """The last one, whatever has become of the job since."""
+    lane: str | None = None
+    tenant: str | None = None
 
     @property
     def may_be_started_again(self) -> bool:

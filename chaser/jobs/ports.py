@@ -60,6 +60,8 @@ class Full:
 
     keys: frozenset[KeyId] = frozenset()
     profiles: frozenset[str] = frozenset()
+    lanes: frozenset[str] = frozenset()
+    tenants: frozenset[str] = frozenset()
     slots: bool = False
     """Every slot for a sandbox is taken: only jobs that need none may start."""
 
@@ -219,10 +221,11 @@ class JobStore(Protocol):
     async def claim(
         self, worker: WorkerId, now: datetime, full: Full = FREE, most: int = 1
     ) -> Sequence[Claim]:
-        """The ready jobs of the highest priority, oldest first, moved to `starting` with their attempts counted.
+        """The ready jobs of the highest priority, lane by lane and oldest first, moved to `starting` with their attempts
+        counted.
 
         Jobs of what is `full` are passed over; jobs whose `queue_until` has passed are left to `expire`. At the most one
-        where more could make something full: a key or a profile with a cap.
+        where more could make something full: a key, a profile, a lane or a tenant with a cap.
         """
         ...
 

@@ -162,6 +162,8 @@ def _new_runner(event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: datetim
         profile=owed.match.profile,
         max_attempts=MAX_ATTEMPTS,
         origin=origin(event.job_id, 1),
+        lane=f"github/{event.repository}",
+        tenant=f"github/{event.installation_id}",
     )
 
 

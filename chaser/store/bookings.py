@@ -45,9 +45,9 @@ _UNSERVED = frozenset({State.WAITING, State.SCREENING, State.HELD, State.REFUSED
 _JOB = select(jobs.c.status, jobs.c.cancel_requested).where(
     jobs.c.id == bindparam("of_id"), jobs.c.kind == KIND
 )
-_MADE = select(jobs.c.id, jobs.c.kind, jobs.c.input, jobs.c.profile, jobs.c.max_attempts).where(
-    jobs.c.origin == bindparam("of_origin")
-)
+_MADE = select(
+    *(jobs.c.id, jobs.c.kind, jobs.c.input, jobs.c.profile, jobs.c.max_attempts, jobs.c.lane, jobs.c.tenant)
+).where(jobs.c.origin == bindparam("of_origin"))
 _APPROVED = select(approvals.c.run_id).where(approvals.c.run_id == bindparam("of_run"))
 
 
@@ -171,6 +171,8 @@ class Bookings:
             queue_until=None,
             profile=made.profile,
             max_attempts=made.max_attempts,
+            lane=made.lane,
+            tenant=made.tenant,
         )
         return self._plan(demand, new)
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    and_,
     bindparam,
     case,
     exists,
@@ -63,7 +64,7 @@ def _chosen(most: int, *free: ColumnElement[bool]) -> ColumnElement[bool]:
     first = (
         select(jobs.c.id)
         .where(rule(READY), or_(jobs.c.queue_until.is_(None), jobs.c.queue_until > NOW), *free)
-        .order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id)
+        .order_by(jobs.c.priority.desc(), jobs.c.round, jobs.c.id)
         .limit(literal_column(str(most), Integer()))
         .with_for_update(skip_locked=True)
         .correlate(None)
@@ -92,9 +93,16 @@ def _take(most: int, *free: ColumnElement[bool]) -> Step:
 
 _key_is_free = or_(jobs.c.key_id.is_(None), jobs.c.key_id.not_in(bindparam("keys", expanding=True)))
 _profile_is_free = or_(jobs.c.profile.is_(None), jobs.c.profile.not_in(bindparam("profiles", expanding=True)))
+_lane_is_free = or_(
+    jobs.c.lane.is_(None),
+    and_(
+        jobs.c.lane.not_in(bindparam("lanes", expanding=True)),
+        jobs.c.tenant.not_in(bindparam("tenants", expanding=True)),
+    ),
+)
 _ANY = {most: _take(most) for most in _SIZES}
 _UNHOUSED = {most: _take(most, jobs.c.profile.is_(None), _key_is_free) for most in _SIZES}
-_FREE = _take(1, _key_is_free, _profile_is_free)
+_FREE = _take(1, _key_is_free, _profile_is_free, _lane_is_free)
 
 
 def take(
@@ -108,6 +116,11 @@ def take(
     elif full.slots:
         rows = _UNHOUSED[size].take(connection, {**values, "keys": sorted(full.keys)}, at)
     else:
-        busy = {"keys": sorted(full.keys), "profiles": sorted(full.profiles)}
+        busy = {
+            "keys": sorted(full.keys),
+            "profiles": sorted(full.profiles),
+            "lanes": sorted(full.lanes),
+            "tenants": sorted(full.tenants),
+        }
         rows = _FREE.take(connection, {**values, **busy}, at)
-    return sorted(rows, key=lambda row: (-row.priority, row.created_at, row.id))
+    return sorted(rows, key=lambda row: (-row.priority, row.round, row.id))

@@ -12,7 +12,7 @@ from chaser.jobs.job import LIVE, Status, Verdict
 from chaser.jobs.notices import CancelAsked, LookAtQueue
 from chaser.jobs.ports import Claim, Fence
 from chaser.jobs.reason import Reason
-from chaser.store import fence, turns
+from chaser.store import fence, lanes, turns
 from chaser.store.job_rows import AnyRow, workspace_of
 from chaser.store.moments import NOW, later
 from chaser.store.notices import job_changed, tell
@@ -59,6 +59,7 @@ _AGAIN = (
         queued_at=NOW,
         queue_until=jobs.c.queue_until + (later("pause") - jobs.c.run_at),
         ready=bindparam("at_once", type_=jobs.c.ready.type),
+        round=lanes.ANEW,
         retries=jobs.c.retries + bindparam("granted", type_=jobs.c.retries.type),
         setback_reason=bindparam("failed_for", type_=jobs.c.setback_reason.type),
         setback_message=bindparam("failed_with", type_=jobs.c.setback_message.type),

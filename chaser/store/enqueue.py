@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, null, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, null, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chaser.ids import JobId
 from chaser.jobs.job import NewJob
 from chaser.jobs.ports import Conflict, Created, Enqueued, Replayed
-from chaser.store import turns
+from chaser.store import lanes, turns
 from chaser.store.job_rows import COLUMNS, AnyRow, fingerprint_of, fresh, job_of, values_of
 from chaser.store.moments import later
 from chaser.store.notices import look_if_ready
@@ -18,13 +18,17 @@ from chaser.store.steps import Step
 from chaser.store.tables import jobs
 
 
-def _insert(table_insert: postgresql.Insert | sqlite.Insert) -> Step:
-    values = {name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in COLUMNS}
-    whole = table_insert.values(**values, leash_until=later("new_leash")).on_conflict_do_nothing()
-    return Step(whole, null(), tells=look_if_ready)
+def _insert(
+    table_insert: postgresql.Insert | sqlite.Insert, its_round: ColumnElement[int], *columns: str
+) -> Step:
+    values = {name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in (*COLUMNS, *columns)}
+    made = {**values, "round": its_round, "leash_until": later("new_leash")}
+    return Step(table_insert.values(**made).on_conflict_do_nothing(), null(), tells=look_if_ready)
 
 
-_INSERT = {"sqlite": _insert(sqlite.insert(jobs)), "postgresql": _insert(postgresql.insert(jobs))}
+_INSERTS = {"sqlite": sqlite.insert(jobs), "postgresql": postgresql.insert(jobs)}
+_OUTSIDE = {name: _insert(made, lanes.OUTSIDE) for name, made in _INSERTS.items()}
+_INSIDE = {name: _insert(made, lanes.INSIDE, "lane", "tenant") for name, made in _INSERTS.items()}
 _EARLIER = (
     select(jobs)
     .where(or_(jobs.c.idempotency_key == bindparam("key"), jobs.c.origin == bindparam("origin")))
@@ -79,17 +83,30 @@ def _inserted(
     connection: Connection, sealer: Sealer, new: Sequence[NewJob], now: datetime | None
 ) -> Collection[str]:
     """The ids of those that were not there."""
-    rows = _INSERT[connection.dialect.name].take_all(
-        connection,
-        [_values(each, sealer, now) for each in new],
-        [each.created_at for each in new],
-    )
-    return {row.id for row in rows}
+    database = connection.dialect.name
+    values = [_values(each, sealer, now) for each in new]
+    if all(each.lane is None for each in new):
+        rows = _OUTSIDE[database].take_all(connection, values, [each.created_at for each in new])
+        return {row.id for row in rows}
+    # One by one, since each one's round goes by those before it.
+    return {
+        row.id
+        for each, its in zip(new, values, strict=True)
+        for row in (_OUTSIDE if each.lane is None else _INSIDE)[database].take(
+            connection, its, each.created_at
+        )
+    }
 
 
 def _values(new: NewJob, sealer: Sealer, now: datetime | None) -> dict[str, object]:
     values = {f"new_{name}": value for name, value in values_of(new, sealer).items()}
-    return {**values, "new_ready": _due(new) and not _lines(new), "new_leash": new.leash, "now": now}
+    return {
+        **values,
+        "new_ready": _due(new) and not _lines(new),
+        "new_round": lanes.number(new.created_at),
+        "new_leash": new.leash,
+        "now": now,
+    }
 
 
 def _queued(connection: Connection, new: Sequence[NewJob]) -> dict[JobId, bool]:

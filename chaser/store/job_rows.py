@@ -21,9 +21,9 @@ COLUMNS = (
     *("id", "kind", "status", "input", "sealed", "attempt", "max_attempts", "priority"),
     *("key_id", "idempotency_key", "origin", "created_at", "run_at", "queued_at", "queue_until"),
     *("profile", "workspace_id", "workspace_mode", "concurrency_key", "retry", "retries"),
-    *("leash_ms", "retry_of", "history", "ready"),
+    *("leash_ms", "retry_of", "history", "ready", "round"),
 )
-"""Those that are written when a job is made; the others are empty then."""
+"""Those that are written when a job is made; the others are empty then, but `lane` and `tenant` where it is in one."""
 
 
 def place(job_id: str) -> str:
@@ -32,7 +32,7 @@ def place(job_id: str) -> str:
 
 
 def values_of(new: NewJob, sealer: Sealer) -> dict[str, object]:
-    """The `COLUMNS` of a job that has just been made, but for whether it is ready."""
+    """The `COLUMNS` of a job that has just been made, but for whether it is ready, and its round."""
     return {
         "id": new.id,
         "kind": new.kind,
@@ -58,6 +58,8 @@ def values_of(new: NewJob, sealer: Sealer) -> dict[str, object]:
         "leash_ms": None if new.leash is None else new.leash // _MILLISECOND,
         "retry_of": new.retry_of,
         "history": 1,
+        "lane": new.lane,
+        "tenant": new.tenant,
     }
 
 
@@ -101,6 +103,8 @@ def fresh(new: NewJob, *, ready: bool) -> Job:
         started_at=None,
         handed_over_at=None,
         finished_at=None,
+        lane=new.lane,
+        tenant=new.tenant,
     )
 
 
@@ -145,6 +149,8 @@ def _job(row: AnyRow, secrets: Secrets) -> Job:
         setback=None
         if row.setback_reason is None
         else Setback(Reason(row.setback_reason), row.setback_message),
+        lane=row.lane,
+        tenant=row.tenant,
     )
 
 

@@ -17,6 +17,8 @@ LIVING = among("status", LIVE)
 READY = "status = 'queued' AND ready"
 UNHOUSED = f"{READY} AND profile IS NULL"
 """Only a slot is missing."""
+IN_LANE = f"{READY} AND lane IS NOT NULL"
+"""See `chaser.store.lanes`."""
 ASLEEP = "status = 'queued' AND NOT ready AND behind = 0"
 """It waits for its time."""
 AGAIN = f"{ASLEEP} AND attempt > 0"
@@ -73,6 +75,8 @@ class JobsTable(TableRow, table=True):
             "uq_jobs_idempotency_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True
         ),
         partial("uq_jobs_origin", "origin", where="origin IS NOT NULL", unique=True),
+        partial("ix_jobs_rounds", "priority", "round", where=IN_LANE),
+        partial("ix_jobs_lane", "lane", "priority", "round", where=IN_LANE),
         partial("ix_jobs_open", "status", where="finished_at IS NULL"),
         partial("ix_jobs_live", "worker", "id", where=LIVING),
         partial("ix_jobs_due", "run_at", "created_at", "id", where=ASLEEP),
@@ -126,6 +130,10 @@ class JobsTable(TableRow, table=True):
     """Why the last attempt that failed did; the two come together."""
     history: int = Field(sa_column=Column(Integer, nullable=False))
     """The number of the last line of its history."""
+    lane: str | None = Field(sa_column=Column(Text))
+    tenant: str | None = Field(sa_column=Column(Text))
+    round: int = Field(sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
+    """Those of its priority that are in an earlier one start before it."""
 
 
 class TransitionsTable(TableRow, table=True):
@@ -238,7 +246,7 @@ log_frames = table_of(LogFramesTable)
 Index(
     "ix_jobs_claim",
     jobs.c.priority.desc(),
-    jobs.c.created_at,
+    jobs.c.round,
     jobs.c.id,
     sqlite_where=text(READY),
     postgresql_where=text(READY),
@@ -246,7 +254,7 @@ Index(
 Index(
     "ix_jobs_claim_unhoused",
     jobs.c.priority.desc(),
-    jobs.c.created_at,
+    jobs.c.round,
     jobs.c.id,
     sqlite_where=text(UNHOUSED),
     postgresql_where=text(UNHOUSED),

@@ -10,20 +10,20 @@ from chaser.store.job_tables import READY
 from chaser.store.tables import jobs, turns
 
 _ready = rule(READY)
-_OWN = select(jobs.c.priority, jobs.c.created_at, jobs.c.id).where(_ready, jobs.c.id == bindparam("job_id"))
-_priority, _created_at, _id = (
+_OWN = select(jobs.c.priority, jobs.c.round, jobs.c.id).where(_ready, jobs.c.id == bindparam("job_id"))
+_priority, _round, _id = (
     bindparam(name, type_=column.type)
     for name, column in (
         ("own_priority", jobs.c.priority),
-        ("own_time", jobs.c.created_at),
+        ("own_round", jobs.c.round),
         ("own_id", jobs.c.id),
     )
 )
-_older = tuple_(jobs.c.created_at, jobs.c.id) < tuple_(_created_at, _id)
+_before = tuple_(jobs.c.round, jobs.c.id) < tuple_(_round, _id)
 _AHEAD = (
     select(func.count())
     .select_from(jobs)
-    .where(_ready, or_(jobs.c.priority > _priority, and_(jobs.c.priority == _priority, _older)))
+    .where(_ready, or_(jobs.c.priority > _priority, and_(jobs.c.priority == _priority, _before)))
 )
 _STANDS = (
     select(turns.c.key, turns.c.number)
@@ -39,7 +39,7 @@ def position(connection: Connection, job_id: JobId) -> int | None:
     own = connection.execute(_OWN, {"job_id": job_id}).one_or_none()
     if own is None:
         return None
-    values = {"own_priority": own.priority, "own_time": own.created_at, "own_id": own.id}
+    values = {"own_priority": own.priority, "own_round": own.round, "own_id": own.id}
     return connection.execute(_AHEAD, values).scalar_one()
 
 

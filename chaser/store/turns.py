@@ -30,6 +30,7 @@ from sqlalchemy import (
 from chaser.ids import JobId
 from chaser.jobs.notices import LookAtQueue
 from chaser.sandboxes.spec import WorkspaceMode, WorkspaceUse
+from chaser.store import lanes
 from chaser.store.columns import rule
 from chaser.store.notices import tell
 from chaser.store.tables import jobs, turns
@@ -89,7 +90,9 @@ _ADMIT_SHARED = (
 _WAKE = (
     update(jobs)
     .where(jobs.c.id == bindparam("woken"))
-    .values(ready=bindparam("is_ready", type_=jobs.c.ready.type), behind=bindparam("waits_for"))
+    .values(
+        ready=bindparam("is_ready", type_=jobs.c.ready.type), behind=bindparam("waits_for"), round=lanes.ANEW
+    )
 )
 _MOVE_UP = (
     update(jobs)

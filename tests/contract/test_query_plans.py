@@ -25,6 +25,7 @@ WAITING: dict[str, dict[str, Any]] = {
     "for a slot": {"queue_until": START + timedelta(days=1)},
     "for their time": {"run_at": START + timedelta(days=1)},
     "for one key": {"concurrency_key": "deploy"},
+    "for their turn": {"lane": "acme/a", "tenant": "acme"},
 }
 
 
@@ -84,6 +85,8 @@ ASKED: dict[str, Ask] = {
     "claim beside what is full": lambda store: store.jobs.claim(WORKER, START, BUSY),
     "enqueue": lambda store: store.jobs.enqueue(new_job(idempotency_key=str(uuid4()), fingerprint="f")),
     "enqueue behind the others": lambda store: store.jobs.enqueue(new_job(concurrency_key="deploy")),
+    "enqueue in a lane": lambda store: store.jobs.enqueue(new_job(lane="acme/a", tenant="acme")),
+    "enqueue in another lane": lambda store: store.jobs.enqueue(new_job(lane="acme/b", tenant="acme")),
     "expire": lambda store: store.jobs.expire(START),
     "promote": lambda store: store.jobs.promote(START),
     "next_due": lambda store: store.jobs.next_due(START),

@@ -51,6 +51,7 @@ JOBS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "max_attempts": st.sampled_from([1, 3, 3]),
         "key_id": st.sampled_from([None, KeyId("key_a")]),
         "profile": st.sampled_from([None, "large"]),
+        "shares": st.sampled_from([None, None, ("a", "x"), ("a", "y"), ("b", "z")]),
         "concurrency_key": st.sampled_from([None, None, "deploy", "test"]),
         "workspace": st.one_of(
             st.none(),
@@ -95,10 +96,13 @@ class Machine(RuleBasedStateMachine):
         now = self._clock.now()
         key, fingerprint = spec["idempotency"] or (None, None)
         fields = {
-            name: value for name, value in spec.items() if name not in {"delay", "patience", "idempotency"}
+            name: value
+            for name, value in spec.items()
+            if name not in {"delay", "patience", "idempotency", "shares"}
         }
+        tenant, lane = spec["shares"] or (None, None)
         return replace(
-            new_job(now, **fields),
+            new_job(now, **fields, lane=lane, tenant=tenant),
             id=JobId(f"job_{self._made:06d}"),
             run_at=None if spec["delay"] is None else now + spec["delay"],
             queue_until=None if spec["patience"] is None else now + spec["patience"],
@@ -132,7 +136,8 @@ class Machine(RuleBasedStateMachine):
         match answer:
             case Created(job):
                 assert earlier is None
-                assert job.ready == self._model.ready(self._model.add(new))
+                (added,) = self._model.add(new)
+                assert job.ready == self._model.ready(added)
             case Replayed(job):
                 assert earlier is not None
                 assert (job.id, new.fingerprint) == (earlier.id, earlier.new.fingerprint)
@@ -151,17 +156,24 @@ class Machine(RuleBasedStateMachine):
         if any(isinstance(answer, Conflict) for answer in answers):
             assert len(answers) == 1
             return
-        for each, answer in zip(new, answers, strict=True):
-            if isinstance(answer, Created):
-                self._model.add(each)
-            else:
+        pairs = list(zip(new, answers, strict=True))
+        self._model.add(*(each for each, answer in pairs if isinstance(answer, Created)))
+        for each, answer in pairs:
+            if not isinstance(answer, Created):
                 earlier = self._model.by_idempotency_key(each.idempotency_key)
                 assert earlier is not None
                 assert answer.job.id == earlier.id
 
     @rule(
         seat=st.sampled_from(SEATS),
-        full=st.sampled_from([FREE, Full(frozenset({KeyId("key_a")}), frozenset({"large"}))]),
+        full=st.sampled_from(
+            [
+                FREE,
+                Full(frozenset({KeyId("key_a")}), frozenset({"large"})),
+                Full(lanes=frozenset({"x"})),
+                Full(tenants=frozenset({"a"})),
+            ]
+        ),
         most=st.sampled_from([1, 4]),
         fault=FAULTS,
     )
@@ -178,6 +190,13 @@ class Machine(RuleBasedStateMachine):
                 expected.append((job.id, job.attempt))
         assert [(claim.job.id, claim.attempt) for claim in claims] == expected
         self._claims.extend(claims)
+
+    @precondition(lambda self: self._model.jobs)
+    @rule(data=st.data())
+    def ask_for_the_position(self, data: st.DataObject) -> None:
+        job = self._model.jobs[data.draw(st.sampled_from(sorted(self._model.jobs)))]
+        position = self._do(lambda: self._store.jobs.position(job.id))
+        assert position == (len(self._model.ahead(job)) if self._model.ready(job) else None)
 
     @precondition(lambda self: self._claims)
     @rule(data=st.data(), fault=FAULTS)

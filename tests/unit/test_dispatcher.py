@@ -7,6 +7,7 @@ import pytest
 
 from chaser.clock import SystemClock
 from chaser.ids import JobId, KeyId
+from chaser.jobs.caps import Caps
 from chaser.jobs.job import Status
 from chaser.jobs.reason import Reason
 from chaser.store.store import Store
@@ -47,7 +48,7 @@ async def test_no_more_run_than_there_are_slots(town: Town) -> None:
 
 
 async def test_a_profile_at_its_cap_lets_others_pass(town: Town) -> None:
-    works = await town.works(profile_caps={"default": 1})
+    works = await town.works(caps=Caps({"default": 1}))
     first = await works.submit(UNTIL_TOLD)
     await works.running(first)
     second = await works.submit(UNTIL_TOLD)
@@ -58,6 +59,34 @@ async def test_a_profile_at_its_cap_lets_others_pass(town: Town) -> None:
 
     await release(works, first)
     await release(works, second)
+
+
+@pytest.mark.parametrize(
+    ("caps", "blocked", "passes"),
+    [
+        (Caps(lane=2), ("acme", "acme/a"), ("acme", "acme/b")),
+        (Caps(tenant=2), ("acme", "acme/b"), ("other", "other/a")),
+    ],
+    ids=["lane", "tenant"],
+)
+async def test_a_lane_or_a_tenant_at_its_cap_lets_others_pass(
+    town: Town, caps: Caps, blocked: tuple[str, str], passes: tuple[str, str]
+) -> None:
+    works = await town.works(caps=caps)
+    first, second = [await works.submit(UNTIL_TOLD, tenant="acme", lane="acme/a") for _ in range(2)]
+    await works.running(first)
+    await works.running(second)
+    third = await works.submit(UNTIL_TOLD, tenant=blocked[0], lane=blocked[1])
+    others = [await works.submit("true", tenant=passes[0], lane=passes[1]), await works.submit("true")]
+
+    for other in others:
+        await works.ended(other)
+    assert await status(town.store, third) is Status.QUEUED
+
+    await release(works, first)
+    await works.running(third)
+    await release(works, second)
+    await release(works, third)
 
 
 async def test_what_needs_no_sandbox_does_not_wait_for_one(town: Town) -> None:
