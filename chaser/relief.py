@@ -15,7 +15,7 @@ log = structlog.stdlib.get_logger()
 
 LOOK = timedelta(seconds=5)
 """Nothing tells that a disk fills."""
-PAUSE = timedelta(minutes=1)
+PAUSE = timedelta(minutes=5)
 """After a relief that was not enough: what it left cannot be done without yet."""
 
 

@@ -117,6 +117,9 @@ class Watchful(Exec):
         self.faults: list[Exception] = []
         """What `launch` raises, in turn."""
         self.settled: list[tuple[JobId, int]] = []
+        self.outside = asyncio.Event()
+        """Set while the outside answers."""
+        self.outside.set()
         self.releases: list[bool | Exception] = []
         """What `release` answers, in turn; then that the run may end."""
         self.heard: list[bytes] = []
@@ -140,6 +143,7 @@ class Watchful(Exec):
                 raise error
 
     async def settle(self, job: Job) -> None:
+        await self.outside.wait()
         self.settled.append((job.id, job.attempt))
 
 

@@ -19,6 +19,7 @@ from chaser.api.schemas.github import (
     InstallationList,
     LeftAnswer,
     Moments,
+    RunnerEnd,
     WhyAnswer,
 )
 from chaser.api.schemas.jobs import Because, Waiting
@@ -62,6 +63,7 @@ async def read(call: Call) -> Response:
                 **_fields(story.demand),
                 "why": sentence,
                 "deliveries": [_delivery(delivery) for delivery in story.deliveries],
+                "runner_end": _runner_end(job),
                 "timeline": _timeline(passage, job),
             }
         )
@@ -158,6 +160,12 @@ def _clause(waits: Waiting | None) -> str | None:
 
 def _delivered(story: Story) -> datetime | None:
     return min((delivery.received_at for delivery in story.deliveries), default=None)
+
+
+def _runner_end(job: Job | None) -> RunnerEnd | None:
+    if job is None or job.finished_at is None:
+        return None
+    return RunnerEnd(status=job.status, reason=job.reason, message=job.message, at=job.finished_at)
 
 
 def _timeline(passage: Passage | None, job: Job | None) -> Moments:

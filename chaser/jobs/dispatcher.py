@@ -143,6 +143,7 @@ class Dispatcher:
 
     def measures(self) -> Sequence[Measure]:
         return (
+            *self._driver.measures(),
             Measure(
                 "chaser_slots",
                 "Sandboxes that this process runs at most: limits.max_running.",

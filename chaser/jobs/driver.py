@@ -5,7 +5,8 @@ crash in between leaves something to look at.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +18,13 @@ from chaser.jobs.attempt import Attempts, Lost, held
 from chaser.jobs.completion import Completion
 from chaser.jobs.insist import insist
 from chaser.jobs.job import LIVE, Job, Retry, Status, Verdict
-from chaser.jobs.kind import AnyKind, SandboxKind, ServiceKind, settle
+from chaser.jobs.kind import AnyKind, SandboxKind, ServiceKind
 from chaser.jobs.ledger import Ledger
 from chaser.jobs.ports import Claim, JobStore, Stay
 from chaser.jobs.reason import Reason
 from chaser.jobs.retry import backoff
+from chaser.jobs.settlements import Settlements
+from chaser.measures import Measure, Sort
 from chaser.sandboxes.ending import Ending, Exited, NotBegun, Stopped, Vanished
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.stop import Stop, StopRequested
@@ -48,6 +51,21 @@ class Driver:
         self._removals = removals
         self._completion = completion
         self._clock = clock
+        self._settlements = Settlements()
+        self._ends = Counter[tuple[str, Status, Reason | None]]()
+
+    def measures(self) -> Sequence[Measure]:
+        return (
+            Measure(
+                "chaser_job_ends_total",
+                "Jobs that ended in this process, by kind, status and reason: docs/states.md says what to do about each.",
+                Sort.COUNTER,
+                {
+                    (("kind", kind), ("status", status), ("reason", reason or "")): count
+                    for (kind, status, reason), count in self._ends.items()
+                },
+            ),
+        )
 
     async def drive(self, claim: Claim, stop: Stop, stay: Stay | None = None) -> None:
         """Work on a claim until its row has moved on; with `stay`, on a sandbox that another process has begun.
@@ -113,7 +131,7 @@ class Driver:
         finally:
             # What runs on when this service stops still needs what was made for it outside.
             if ledger.sandbox_id is not None and not (_stopping() and ledger.handed_over):
-                await settle(kind, claim.job)
+                await self._settlements.settle(kind, claim.job)
 
     async def _settle_row(self, claim: Claim, outcome: Outcome, ledger: Ledger) -> None:
         """Write the end, or the way back to the queue."""
@@ -186,6 +204,7 @@ class Driver:
         measured = ledger.result(now) if isinstance(self._kinds.get(claim.job.kind), SandboxKind) else {}
         whole = Verdict(verdict.status, verdict.reason, verdict.message, {**measured, **verdict.result})
         held(await self._store.finish(claim, whole, now))
+        self._ends[claim.job.kind, verdict.status, verdict.reason] += 1
         log.info(
             "A job has ended.",
             action="job_ended",

@@ -67,6 +67,9 @@ class Reason(StrEnum):
     """GitHub does not answer, or says to come back later."""
     GITHUB_REFUSED = "github_refused"
     """GitHub refuses the call for good: see the message for the permission or setting."""
+    RUNNER_KILLED = "runner_killed"
+    """A signal ended the runner program that this service had not sent: `docker kill`, a stop of the engine, a machine that is
+    short of memory."""
     RUNNER_FAILED = "runner_failed"
     """The runner program ended without having served a job: read the job's log."""
     RUNNER_TOO_OLD = "runner_too_old"

@@ -11,21 +11,23 @@ from pydantic import BaseModel, ConfigDict
 
 from chaser.clock import Clock
 from chaser.errors import Refused, Unavailable
-from chaser.jobs.job import Job, Status, Verdict
+from chaser.jobs.job import Job, Verdict
 from chaser.jobs.kind import Admitted, Bounds, Ear, Output, SandboxKind
 from chaser.jobs.reason import Reason
 from chaser.jobs.row import optional_integer, optional_number, text
 from chaser.runners.ages import Ages
+from chaser.runners.causes import cause
 from chaser.runners.decide import KIND
 from chaser.runners.enrolment import Enrolments, no_credentials, owner_of
 from chaser.runners.policy import Level
 from chaser.runners.setup_info import SetupInfo, writing
 from chaser.runners.versions import Ended, Standing, finding
-from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
+from chaser.sandboxes.ending import Ending
 from chaser.sandboxes.engine import Image
 from chaser.sandboxes.spec import Launch, Limits, Profile, SandboxSpec, Step
 
-RUN = "exec /home/runner/run.sh"
+RUN = "export ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1\nexec /home/runner/run.sh"
+"""The one of its statuses that run.sh tells if it is asked to: see `chaser.runners.causes`."""
 GRACE = timedelta(seconds=35)
 """The runner cancels its job at a SIGTERM, and waits up to 30 s for that: so the job's `always()` steps get their time.
 
@@ -37,7 +39,6 @@ JIT_VARIABLE = "ACTIONS_RUNNER_INPUT_JITCONFIG"
 https://github.com/actions/runner/blob/main/src/Runner.Listener/CommandSettings.cs
 """
 
-_CANCELLED = frozenset({Reason.CANCELLED_BY_USER, Reason.CANCELLED_BY_GITHUB, Reason.CLIENT_GONE})
 RETRY_TOO_OLD = 300.0
 """Seconds between two looks at an image whose runner is no longer served."""
 
@@ -139,31 +140,9 @@ class Runner(SandboxKind[RunnerInput]):
         await self._enrolments.settle(job)
 
     def verdict(self, job: Job, ending: Ending) -> Verdict:
-        """The runner's exit status is a hint: run.sh turns most of them into 0, whether a job ran or not."""
-        match ending:
-            case Exited(exit_code=0):
-                return self._verdict(job, Status.SUCCEEDED, None, None, 0)
-            case Exited(exit_code=code, oom_kills=kills) if kills > 0:
-                message = (
-                    f"The kernel killed {kills} of the runner's processes at the profile's memory limit; "
-                    "give the profile more memory."
-                )
-                return self._verdict(job, Status.FAILED, Reason.OUT_OF_MEMORY, message, code)
-            case Exited(exit_code=code):
-                message = f"The runner program ended with exit status {code}; this job's log says why."
-                return self._verdict(job, Status.FAILED, Reason.RUNNER_FAILED, message, code)
-            case Stopped(reason=reason, message=message):
-                status = Status.CANCELLED if reason in _CANCELLED else Status.FAILED
-                return self._verdict(job, status, reason, message, None)
-            case Vanished(message=message):
-                return self._verdict(job, Status.FAILED, Reason.HOST_LOST, message, None)
-
-    def _verdict(
-        self, job: Job, status: Status, reason: Reason | None, message: str | None, code: int | None
-    ) -> Verdict:
-        return Verdict(
-            status, reason, message, {"exit_code": code, "runner_name": self._enrolments.name(job)}
-        )
+        found = cause(ending)
+        result = {"exit_code": found.exit_code, "runner_name": self._enrolments.name(job)}
+        return Verdict(found.status, found.reason, found.message, result)
 
     def _profile(self, job: Job) -> Profile:
         name = text(job.input, "profile")

@@ -45,9 +45,10 @@ def _state(demand: Demand, known: Circumstances) -> str:
         case State.ONLINE:
             return "Its runner listens; GitHub has to give it the job."
         case State.RUNNING:
-            return f"It is running{_on(demand)}."
+            return _running(demand, known.job)
         case State.DONE:
-            return f"It has ended{_on(demand)}, with the conclusion {said.conclusion or 'that GitHub did not tell'}."
+            ended = f"It has ended{_on(demand)}, with the conclusion {said.conclusion or 'that GitHub did not tell'}."
+            return " ".join(part for part in (ended, _cause(known.job)) if part)
         case State.CANCELLED:
             return (
                 demand.message
@@ -72,6 +73,26 @@ def _runner_to_come(known: Circumstances) -> str:
     if job.handed_over_at is not None:
         return "Its runner was started, and has yet to be given the job by GitHub."
     return "The sandbox of its runner is being prepared."
+
+
+def _running(demand: Demand, job: Job | None) -> str:
+    """GitHub hears of a runner's death when it has missed it for ten minutes; here it is known at once."""
+    if job is None or not job.status.ended:
+        return f"It is running{_on(demand)}."
+    why = job.message or "Its runner has ended, and GitHub is about to say how the job did."
+    if job.status is Status.SUCCEEDED:
+        return f"It was running{_on(demand)}. {why}"
+    return (
+        f"It was running{_on(demand)}, which is there no more ({job.reason or job.status.value}). {why} "
+        "GitHub will end the job when it has missed the runner for some ten minutes."
+    )
+
+
+def _cause(job: Job | None) -> str | None:
+    """What is known here of the end of its runner, where that was not as it should be."""
+    if job is None or not job.status.ended or job.status is Status.CANCELLED:
+        return None
+    return job.message
 
 
 def _on(demand: Demand) -> str:

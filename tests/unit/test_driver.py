@@ -1,11 +1,13 @@
 """One claimed job, driven to the next state of its row: each end has its reason, and nothing is left behind."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from chaser.errors import Refused, Unavailable
 from chaser.ids import JobId
+from chaser.jobs import settlements
 from chaser.jobs.job import Retry, Status
 from chaser.jobs.logs import Stream
 from chaser.jobs.ports import JobFilter
@@ -50,6 +52,37 @@ async def test_a_job_runs_and_says_how_it_went(town: Town) -> None:
     ]
     assert works.kind.settled == [(job_id, 1)]
     await nothing_left(works)
+
+
+async def test_an_outside_that_does_not_answer_keeps_no_end_from_being_known(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlements, "WITHIN", timedelta())
+    works = await town.works()
+    works.kind.outside.clear()
+    job_id = await works.submit("exit 3")
+
+    assert (await works.ended(job_id)).reason is Reason.NONZERO_EXIT
+    assert works.kind.settled == []
+
+    works.kind.outside.set()
+    await asyncio.sleep(0)
+    assert works.kind.settled == [(job_id, 1)]
+    await nothing_left(works)
+
+
+async def test_ends_are_counted_by_kind_status_and_reason(town: Town) -> None:
+    works = await town.works()
+    for command in ("exit 3", "exit 4", "true"):
+        await works.ended(await works.submit(command))
+
+    (ends,) = [each for each in works.dispatcher.measures() if each.name == "chaser_job_ends_total"]
+
+    kind = ("kind", "sandbox.exec")
+    assert dict(ends.values) == {
+        (kind, ("status", "failed"), ("reason", "nonzero_exit")): 2,
+        (kind, ("status", "succeeded"), ("reason", "")): 1,
+    }
 
 
 async def test_a_success_has_no_reason(town: Town) -> None:

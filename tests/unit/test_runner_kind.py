@@ -431,8 +431,8 @@ async def test_settling_touches_only_its_own_attempt() -> None:
     ("ending", "status", "reason", "code"),
     [
         (Exited(0), Status.SUCCEEDED, None, 0),
-        (Exited(0, oom_kills=1), Status.SUCCEEDED, None, 0),
-        (Exited(7), Status.FAILED, Reason.RUNNER_FAILED, 7),
+        (Exited(3), Status.FAILED, Reason.RUNNER_FAILED, 3),
+        (Exited(7), Status.FAILED, Reason.RUNNER_TOO_OLD, 7),
         (Exited(137, oom_kills=2), Status.FAILED, Reason.OUT_OF_MEMORY, 137),
         (Stopped(Reason.RUN_TIMEOUT, "too long"), Status.FAILED, Reason.RUN_TIMEOUT, None),
         (Stopped(Reason.CANCELLED_BY_USER, "enough"), Status.CANCELLED, Reason.CANCELLED_BY_USER, None),
@@ -445,6 +445,12 @@ def test_how_an_end_is_read(ending: Ending, status: Status, reason: Reason | Non
     assert (verdict.status, verdict.reason) == (status, reason)
     assert verdict.result == {"exit_code": code, "runner_name": runner_name(INSTANCE, job().id, 1)}
     assert (verdict.message is None) == (status is Status.SUCCEEDED)
+
+
+def test_a_runner_that_outlived_a_step_without_memory_has_ended_well_and_says_why_the_step_failed() -> None:
+    verdict = runner(None).verdict(job(), Exited(0, oom_kills=1))
+    assert (verdict.status, verdict.reason, verdict.result["exit_code"]) == (Status.SUCCEEDED, None, 0)
+    assert "memory limit" in (verdict.message or "")
 
 
 def test_a_runners_name_says_whose_it_is_and_fits_githubs_limit() -> None:

@@ -138,3 +138,46 @@ def test_what_runs_and_what_has_ended_names_the_runner() -> None:
     ended = demand(State.DONE, runner_name="chaser-a", conclusion="failure")
     assert why(running, NOTHING) == "It is running on the runner chaser-a."
     assert why(ended, NOTHING) == "It has ended on the runner chaser-a, with the conclusion failure."
+
+
+def test_a_job_that_runs_is_said_to() -> None:
+    running = demand(State.RUNNING, runner_name="chaser-1")
+    assert why(running, Circumstances(job(status=Status.RUNNING), None, None)) == (
+        "It is running on the runner chaser-1."
+    )
+
+
+def test_a_job_whose_runner_has_died_says_of_what_while_github_still_shows_it_running() -> None:
+    dead = job(status=Status.FAILED, reason=Reason.RUNNER_KILLED, message="SIGKILL ended the runner.")
+    sentence = why(demand(State.RUNNING, runner_name="chaser-1"), Circumstances(dead, None, None))
+    assert "was running on the runner chaser-1, which is there no more (runner_killed)" in sentence
+    assert "SIGKILL ended the runner." in sentence
+    assert "ten minutes" in sentence
+
+
+def test_a_job_whose_runner_has_ended_well_waits_for_githubs_word() -> None:
+    ended = job(status=Status.SUCCEEDED)
+    sentence = why(demand(State.RUNNING, runner_name="chaser-1"), Circumstances(ended, None, None))
+    assert "GitHub is about to say" in sentence
+    assert "no more" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        (job(status=Status.FAILED, reason=Reason.HOST_LOST, message="The engine was lost."), True),
+        (job(status=Status.SUCCEEDED, message="The kernel killed a process."), True),
+        (job(status=Status.SUCCEEDED), False),
+        (job(status=Status.CANCELLED, reason=Reason.CANCELLED_BY_GITHUB, message="Cancelled."), False),
+        (job(status=Status.RUNNING), False),
+        (None, False),
+    ],
+)
+def test_of_a_job_that_has_ended_the_cause_is_told_where_its_runner_had_not_ended_well(
+    ended: Job | None, *, told: bool
+) -> None:
+    done = demand(State.DONE, conclusion="failure", runner_name="chaser-1")
+    sentence = why(done, Circumstances(ended, None, None))
+    assert sentence.startswith("It has ended on the runner chaser-1, with the conclusion failure.")
+    assert ((ended is not None and ended.message) or "nothing") in sentence if told else "." in sentence
+    assert sentence.endswith("conclusion failure.") is not told

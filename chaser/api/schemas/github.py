@@ -80,11 +80,23 @@ class Moments(Shown):
     gone: Moment | None = Field(description="The runner has ended, and its registration is gone.")
 
 
+class RunnerEnd(Shown):
+    """How the runner of a workflow job ended: known here within seconds, where GitHub misses it for ten minutes first."""
+
+    status: str = Field(
+        description="Of its job here: `succeeded` says nothing of the workflow job's conclusion."
+    )
+    reason: str | None
+    message: str | None = Field(description="What happened, and what can be done.")
+    at: Moment
+
+
 class GitHubJobStory(GitHubJobAnswer):
     why: str = Field(description="Why it waits, or was refused, and what can be done.")
     deliveries: list[DeliveryAnswer] = Field(
         description="In the order in which they came; old ones are forgotten."
     )
+    runner_end: RunnerEnd | None = Field(description="null while it lives, or has not been made.")
     timeline: Moments
 
 
