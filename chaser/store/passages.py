@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam, case, select
 
 from chaser.jobs.job import Status
-from chaser.runners.demand import State
 from chaser.runners.latency import Passage, Stage
 from chaser.store.columns import Instant
 from chaser.store.database import Database
@@ -44,10 +43,10 @@ _ALL = (
 _OF = _ALL.where(demands.c.workflow_job_id == bindparam("of_id"))
 _BEGUN = (
     _ALL.where(
-        # What has begun was heard of then, and not before.
+        # What has begun was heard of then, and not before. Its state follows from its runner: asked for as well, it would have
+        # SQLite go through all that have ever ended.
         demands.c.changed_at >= bindparam("since", type_=Instant()),
         demands.c.started_at >= bindparam("since", type_=Instant()),
-        demands.c.state.in_((State.RUNNING.value, State.DONE.value)),
         demands.c.runner_name == runners.c.name,
     )
     .order_by(demands.c.changed_at.desc())

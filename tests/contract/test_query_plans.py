@@ -240,3 +240,17 @@ def _steps(plan: dict[str, Any]) -> Generator[str]:
     yield f"{plan['Node Type']} on {plan.get('Relation Name', '')} {plan.get('Index Name', '')}"
     for part in plan.get("Plans", ()):
         yield from _steps(part)
+
+
+async def test_the_latencies_of_a_period_are_found_by_its_time_however_many_jobs_there_were(
+    store: Store,
+) -> None:
+    """/metrics asks for those of the last hour every few seconds."""
+    with listening(store) as asked:
+        await store.passages.begun(START, None, 10)
+
+    steps = " ".join(await plans(store, asked))
+
+    assert "ix_demands_state" not in steps
+    # the server goes by how many rows there are, and there are none
+    assert "ix_demands_changed_at" in steps or store.database.engines.server is not None
