@@ -136,9 +136,11 @@ def _keep_what_is_loaded() -> None:
     gc.freeze()
 
 
-def application(api: Api, webhook: WebhookEndpoint, setup: SetupEndpoint | None = None) -> Starlette:
+def application(api: Api, webhook: WebhookEndpoint | None, setup: SetupEndpoint | None = None) -> Starlette:
     """The routes of a wired service."""
-    paths: list[BaseRoute] = [*routes(api), webhook.route()]
+    paths: list[BaseRoute] = [*routes(api)]
+    if webhook is not None:
+        paths.append(webhook.route())
     if setup is not None:
         paths.extend(setup.routes())
     service = Starlette(

@@ -30,6 +30,7 @@ from chaser.jobs.partings import Partings
 from chaser.jobs.reaper import Reaper
 from chaser.jobs.reason import Reason
 from chaser.key_caps import KeyCaps
+from chaser.receiving import receiving
 from chaser.relief import Relief
 from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
@@ -43,7 +44,7 @@ from chaser.sandboxes.output import OutputLimits
 from chaser.service import Service
 from chaser.webhooks.endpoint import WebhookEndpoint
 
-Assembled = tuple[Service, Api, WebhookEndpoint]
+Assembled = tuple[Service, Api, WebhookEndpoint | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ def assemble(parts: Parts) -> Assembled:
     queue = _queue(parts, grounds)
     ours = _ours(parts)
     screening = _screening(parts, queue.intake, ours)
-    webhook = _webhook(parts, queue.intake, screening, ours)
-    counting = (queue.dispatcher, webhook, screening, parts.access, grounds.space, grounds.image_relief)
-    api = _api(parts, grounds, queue, screening, counting=counting)
+    heard = receiving(parts, queue.intake, ours, screen=screening.wake)
+    own = (queue.dispatcher, screening, parts.access, grounds.space, grounds.image_relief)
+    api = _api(parts, grounds, queue, screening, counting=(*own, *heard.counting))
     retention = _retention(parts)
     relief = Relief(grounds.space.crowded, parts.clock, (retention, grounds.image_relief))
     service = Service(
@@ -85,9 +86,10 @@ def assemble(parts: Parts) -> Assembled:
             "app": parts.access.watch,
             "screening": screening.watch,
             "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,
+            **heard.loops,
         },
     )
-    return service, api, webhook
+    return service, api, heard.webhook
 
 
 def _queue(parts: Parts, grounds: Grounds) -> Queue:
@@ -253,17 +255,4 @@ def _screening(parts: Parts, intake: Intake, ours: Ours) -> Screening:
         parts.clock,
         awaken=intake.awaken,
         cancelled=partial(intake.cancelled, reason=Reason.CANCELLED_BY_GITHUB),
-    )
-
-
-def _webhook(parts: Parts, intake: Intake, screening: Screening, ours: Ours) -> WebhookEndpoint:
-    """A webhook secret alone is a valid setting: then deliveries are stored, and what they ask for waits."""
-    return WebhookEndpoint(
-        parts.signatures,
-        ours,
-        parts.store.inbox,
-        parts.clock,
-        awaken=intake.awaken,
-        cancelled=partial(intake.cancelled, reason=Reason.CANCELLED_BY_GITHUB),
-        screen=screening.wake,
     )

@@ -45,6 +45,7 @@ from chaser.config_values import (
 )
 from chaser.errors import ConfigError
 from chaser.profiles import Profiles, cores
+from chaser.runners.inbox import IntakeMode
 from chaser.runners.policy import Policy
 from chaser.runners.rules import Rules, Then
 from chaser.sandboxes.registry import Registry
@@ -234,6 +235,20 @@ class GitHub(Table):
     max_running_per_installation: Count | None = None
     points_per_minute: Annotated[int, Field(ge=5, le=900)] = 720
     """of the 900 that GitHub allows an installation for each endpoint: a read costs one, a write five"""
+    intake: IntakeMode = IntakeMode.WEBHOOK
+    """how deliveries come in: `webhook`, read from the App's list (`deliveries`), or `both`"""
+    intake_every: Annotated[Duration, Field(alias="intake_ms")] = timedelta(seconds=5)
+    """how often they are read, where they are"""
+    redeliver: Annotated[Duration, Field(alias="redeliver_ms")] = timedelta(minutes=2)
+    """how often deliveries that failed are asked for again, where they are not read"""
+    poll: Annotated[Duration, Field(alias="poll_ms")] = timedelta(minutes=5)
+    """how often the jobs of active repositories are looked at"""
+    sweep: Annotated[Duration, Field(alias="sweep_ms")] = timedelta(hours=1)
+    """how often all repositories are"""
+    grace: Annotated[Duration, Field(alias="grace_ms")] = timedelta(minutes=1)
+    """how old a job must be until its delivery is no longer waited for"""
+    poll_starts: Count = 100
+    """runners that one look at an installation may have started"""
 
     @property
     def policy(self) -> Policy:

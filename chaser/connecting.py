@@ -21,6 +21,7 @@ from chaser.jobs.reason import Reason
 from chaser.runners.access import LOOK_SECONDS, Access
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, AppMaker, Connect, Connection, Credentials
+from chaser.runners.lookout import Lookout
 from chaser.runners.passes import Purpose, new_pass, new_word
 from chaser.runners.ports import DemandFilter
 from chaser.runners.registration import Owner
@@ -149,7 +150,11 @@ async def _connection(
 ) -> AsyncGenerator[Connection]:
     from chaser.github.budget import Pace  # noqa: PLC0415
     from chaser.github.client import AppClient  # noqa: PLC0415
+    from chaser.github.delivery_log import AppDeliveryLog  # noqa: PLC0415
     from chaser.github.inspection import AppInspection  # noqa: PLC0415
+    from chaser.github.open_runs import AppOpenRuns  # noqa: PLC0415
+    from chaser.github.places import AppPlaces  # noqa: PLC0415
+    from chaser.github.reading import Reader  # noqa: PLC0415
     from chaser.github.registrar import AppRegistrar  # noqa: PLC0415
     from chaser.github.versions import AppSchedules  # noqa: PLC0415
     from chaser.github.workflow_jobs import AppWorkflowJobs  # noqa: PLC0415
@@ -158,13 +163,15 @@ async def _connection(
     github = settings.github
     pace = Pace(points=github.points_per_minute)
     async with AppClient(credentials, clock, api_url=github.api_url, pace=pace) as client:
+        reader = Reader(clock)
         yield Connection(
             AppRegistrar(client, runner_group=github.runner_group),
             AppWorkflowJobs(client),
             AppWorkflowRuns(client),
-            AppInspection(client, HOOK_PATH, settings.public_url),
+            AppInspection(client, HOOK_PATH, settings.public_url, github.intake),
             Ages(AppSchedules(client), clock),
             client,
+            Lookout(AppDeliveryLog(client, reader), AppOpenRuns(client, reader), AppPlaces(client), client),
         )
 
 

@@ -182,6 +182,7 @@ def _timeline(passage: Passage | None, job: Job | None) -> Moments:
 def _delivery(delivery: Delivery) -> DeliveryAnswer:
     return DeliveryAnswer(
         delivery=delivery.guid,
+        learned=delivery.learned,
         event=delivery.event,
         action=delivery.action,
         received_at=delivery.received_at,
@@ -216,5 +217,6 @@ def _fields(demand: Demand) -> dict[str, object]:
         "started_at": said.started_at if said.runner_name else None,
         "completed_at": said.completed_at,
         "seen_at": demand.seen_at,
+        "learned": demand.learned,
         "changed_at": demand.changed_at,
     }

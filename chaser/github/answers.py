@@ -56,6 +56,9 @@ class RunnerGroupsAnswer(_Answer):
 
 class RepositoryAnswer(_Answer):
     full_name: str
+    archived: bool = False
+    disabled: bool = False
+    pushed_at: AwareDatetime | None = None
 
 
 class RepositoriesAnswer(_Answer):
@@ -106,6 +109,25 @@ class PullRequestsAnswer(RootModel[list[PullRequestAnswer]]):
     pass
 
 
+class RunsJobAnswer(WorkflowJobAnswer):
+    """https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt"""
+
+    run_id: int
+    run_attempt: int = 1
+    name: str
+    workflow_name: str | None = None
+    labels: list[str]
+    html_url: str | None = None
+    created_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+
+
+class RunsJobsAnswer(_Answer):
+    total_count: int
+    jobs: list[RunsJobAnswer]
+
+
 class AccountAnswer(_Answer):
     """A person or an organization; `login` is missing where it is an enterprise."""
 
@@ -117,6 +139,25 @@ class AccountAnswer(_Answer):
         return self.type == "Organization"
 
 
+class RunsRepositoryAnswer(_Answer):
+    full_name: str
+    private: bool
+    owner: AccountAnswer
+
+
+class RunAnswer(_Answer):
+    """https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository"""
+
+    id: int
+    run_attempt: int = 1
+    repository: RunsRepositoryAnswer
+
+
+class RunsAnswer(_Answer):
+    total_count: int
+    workflow_runs: list[RunAnswer]
+
+
 class InstallationAnswer(_Answer):
     """https://docs.github.com/en/rest/apps/apps#get-an-installation-for-the-authenticated-app"""
 
@@ -125,6 +166,9 @@ class InstallationAnswer(_Answer):
     permissions: Mapping[str, str] = Field(default_factory=dict[str, str])
     events: list[str] = Field(default_factory=list[str])
     suspended_at: AwareDatetime | None
+    target_type: str | None = None
+    repository_selection: str | None = None
+    updated_at: AwareDatetime | None = None
 
 
 class InstallationsAnswer(RootModel[list[InstallationAnswer]]):
@@ -176,6 +220,25 @@ class HookDeliveryAnswer(_Answer):
 
 class HookDeliveriesAnswer(RootModel[list[HookDeliveryAnswer]]):
     pass
+
+
+class AttemptAnswer(HookDeliveryAnswer):
+    guid: str
+    delivered_at: AwareDatetime
+
+
+class AttemptsAnswer(RootModel[list[AttemptAnswer]]):
+    pass
+
+
+class HookRequestAnswer(_Answer):
+    payload: object = None
+
+
+class WholeDeliveryAnswer(_Answer):
+    """https://docs.github.com/en/rest/apps/webhooks#get-a-delivery-for-an-app-webhook"""
+
+    request: HookRequestAnswer
 
 
 class ErrorAnswer(_Answer):

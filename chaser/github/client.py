@@ -90,9 +90,10 @@ class AppClient:
         await self._installed.__aexit__(kind, error, trace)
         await self._app.__aexit__(kind, error, trace)
 
-    def remaining(self, installation_id: int) -> float:
-        """Of the installation's budget: `chaser.runners.budget.Budgets`."""
-        return self._caller(installation_id).remaining
+    def remaining(self, installation_id: int | None) -> float:
+        """Of the installation's budget, or the App's own: `chaser.runners.budget.Budgets`."""
+        caller = self._itself if installation_id is None else self._caller(installation_id)
+        return caller.remaining
 
     def spendings(self) -> Sequence[Spending]:
         return [caller.spending(number) for number, caller in sorted(self._callers.items())]
@@ -116,12 +117,16 @@ class AppClient:
         body: Mapping[str, object] | None = None,
         meaningful: frozenset[int] = frozenset(),
         urgency: Urgency = Urgency.SWEEP,
+        etag: str | None = None,
     ) -> Answer:
-        """Call as the installation. `doing` names the act in messages; answers of a `meaningful` status are returned."""
+        """Call as the installation. `doing` names the act in messages; answers of a `meaningful` status are returned.
+
+        `etag`: of the answer that is known; if it still holds, the status is 304, and the call costs nothing.
+        """
         caller, call = self._caller(installation_id), Call.of(urgency, method, path)
         for again in (True, False):
             token = await self.token(installation_id)
-            headers = {"Authorization": f"token {token.secret.reveal()}"}
+            headers = {"Authorization": f"token {token.secret.reveal()}", **_unless(etag)}
             send = partial(self._installed.send, method, path, headers=headers, params=params, body=body)
             try:
                 return await caller.send(call, doing, send)
@@ -146,9 +151,10 @@ class AppClient:
         body: Mapping[str, object] | None = None,
         meaningful: frozenset[int] = frozenset(),
         urgency: Urgency = Urgency.SWEEP,
+        etag: str | None = None,
     ) -> Answer:
         """Call as the App itself."""
-        send = partial(self._app.send, method, path, params=params, body=body)
+        send = partial(self._app.send, method, path, headers=_unless(etag), params=params, body=body)
         try:
             return await self._itself.send(Call.of(urgency, method, path), doing, send)
         except RequestFailed as error:
@@ -208,6 +214,11 @@ def _meant(error: RequestFailed, meaningful: frozenset[int]) -> Answer | None:
     if response.status_code not in meaningful:
         return None
     return Answer(response.status_code, response.content, response.headers)
+
+
+def _unless(etag: str | None) -> Mapping[str, str]:
+    """https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests"""
+    return {} if etag is None else {"If-None-Match": etag}
 
 
 def check(credentials: Credentials) -> None:

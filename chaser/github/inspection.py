@@ -31,6 +31,7 @@ from chaser.github.permissions import (
     titled,
 )
 from chaser.github.wire import read
+from chaser.runners.inbox import IntakeMode
 from chaser.secret import Secret
 
 _PING: Final = "ping"
@@ -40,8 +41,15 @@ _WAYS = (Permission(ORGANIZATION_RUNNERS, "write"), Permission(REPOSITORY_RUNNER
 
 
 class AppInspection:
-    def __init__(self, client: AppClient, hook_path: str, public_url: str | None) -> None:
+    def __init__(
+        self,
+        client: AppClient,
+        hook_path: str,
+        public_url: str | None,
+        intake: IntakeMode = IntakeMode.WEBHOOK,
+    ) -> None:
         """`public_url` of none: it is not known where GitHub reaches the service."""
+        self._intake = intake
         self._client = client
         self._hook_path = hook_path
         self._public_url = public_url
@@ -83,6 +91,8 @@ class AppInspection:
         except (Refused, Unavailable) as error:
             return failed("webhook", _NO_ANSWER, error.message)
         url = config.url or ""
+        if self._intake is IntakeMode.DELIVERIES:
+            return _read(url, page)
         if self._public_url is not None and url != f"{self._public_url}{self._hook_path}":
             mend = (
                 f"Set the webhook URL to {self._public_url}{self._hook_path} at {page}, or change public_url."
@@ -103,6 +113,8 @@ class AppInspection:
         try:
             answer = await self._client.call_as_app("GET", path, doing=doing, params={"per_page": "100"})
             found = read(HookDeliveriesAnswer, answer, doing).root
+            if found and self._intake is not IntakeMode.WEBHOOK:
+                return ok("delivery", f"GitHub lists its deliveries, the last one of {found[0].event}")
             if found and 200 <= found[0].status_code < 300:
                 what = f"GitHub's last delivery ({found[0].event}) was answered {found[0].status_code}"
                 return ok("delivery", f"{what}: its signature was genuine")
@@ -159,6 +171,14 @@ class AppInspection:
             mend = f"A personal account's App needs {titled(_WAYS[1:])}; see docs/github.md."
             return failed(name, "It may register no runner", mend)
         return ok(name, "It may register runners")
+
+
+def _read(url: str, page: str) -> Finding:
+    """Without an address GitHub makes no deliveries, and so lists none."""
+    if not url:
+        mend = f"Give the webhook any address of yours at {page}, and make it active: GitHub lists what it sends there."
+        return failed("webhook", "GitHub sends nothing, so it lists no deliveries", mend)
+    return ok("webhook", "deliveries are read from the App's list (github.intake)")
 
 
 def _events(app: AppAnswer, page: str) -> Finding:

@@ -37,6 +37,7 @@ class Installations:
         body: Mapping[str, object] | None = None,
         meaningful: frozenset[int] = frozenset(),
         urgency: Urgency = Urgency.SWEEP,
+        etag: str | None = None,
     ) -> Answer:
         return await self._for(
             owner,
@@ -49,6 +50,7 @@ class Installations:
                 body=body,
                 meaningful=meaningful,
                 urgency=urgency,
+                etag=etag,
             ),
         )
 

@@ -11,6 +11,7 @@ from chaser.measures import Measure
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, Apps, Connect, Connection, Credentials
 from chaser.runners.budget import Spending, measures
+from chaser.runners.lookout import Lookout
 from chaser.runners.registration import Registrar, WorkflowRuns
 from chaser.secret import Secret
 
@@ -50,6 +51,9 @@ class Access:
 
     def registrar(self) -> Registrar | None:
         return None if self.connection is None else self.connection.registrar
+
+    def lookout(self) -> Lookout | None:
+        return None if self.connection is None else self.connection.lookout
 
     def ages(self) -> Ages | None:
         return None if self.connection is None else self.connection.ages

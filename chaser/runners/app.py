@@ -10,6 +10,7 @@ from typing import Protocol
 from chaser.findings import Finding
 from chaser.runners.ages import Ages
 from chaser.runners.budget import Budgets
+from chaser.runners.lookout import Lookout
 from chaser.runners.registration import Registrar, WorkflowJobs, WorkflowRuns
 from chaser.secret import Secret
 
@@ -124,6 +125,7 @@ class Connection:
     inspection: Inspection
     ages: Ages
     budgets: Budgets
+    lookout: Lookout
 
 
 class Connect(Protocol):

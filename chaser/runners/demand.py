@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from chaser.ids import JobId
 from chaser.runners.event import WorkflowJobEvent
-from chaser.runners.inbox import Decision, JobNews
+from chaser.runners.inbox import Decision, JobNews, Learned
 
 MOST_RUNNERS = 20
 """Runners that one demand is given: each may be taken by another job, or end without having served one."""
@@ -22,6 +22,10 @@ _EXHAUSTED = (
     "Look at their logs, and re-run the job."
 )
 _UNINSTALLED = "The App was uninstalled. Install it again, and re-run the job."
+_VANISHED = (
+    "GitHub does not show this job any more: its run was deleted, or the App may not see the repository now. "
+    "Should GitHub tell of it again, it is served."
+)
 
 
 class State(StrEnum):
@@ -105,6 +109,8 @@ class Demand:
     """The workflow job that was given its runner, the last time that this happened."""
     seen_at: datetime
     changed_at: datetime
+    learned: Learned = Learned.WEBHOOK
+    """How the first news of it came."""
 
     @property
     def id(self) -> int:
@@ -126,7 +132,7 @@ def origin(workflow_job_id: int, runner: int) -> str:
     return whole if runner == 1 else f"{whole}/{runner}"
 
 
-def first(news: JobNews, at: datetime) -> Demand:
+def first(news: JobNews, at: datetime, learned: Learned = Learned.WEBHOOK) -> Demand:
     """The demand of which this is the first that we hear."""
     clearance = _clearance(news)
     return Demand(
@@ -141,6 +147,7 @@ def first(news: JobNews, at: datetime) -> Demand:
         taken_by=None,
         seen_at=at,
         changed_at=at,
+        learned=learned,
     )
 
 
@@ -151,6 +158,8 @@ def heard(known: Demand, news: JobNews, at: datetime) -> Demand:
     if news.decision is Decision.ACCEPTED and known.decision is not Decision.ACCEPTED:
         told = decided(told, news)
     told = settled(told)
+    if known.state is State.REFUSED and told.state in OPEN and told.message == known.message:
+        told = replace(told, message=None)
     return known if told == known else replace(told, changed_at=at)
 
 
@@ -232,6 +241,15 @@ def exhausted(demand: Demand, at: datetime) -> Demand:
 
 def uninstalled(demand: Demand, at: datetime) -> Demand:
     return replace(demand, state=State.CANCELLED, message=_UNINSTALLED, changed_at=at)
+
+
+def vanished(demand: Demand, at: datetime) -> Demand:
+    """GitHub does not show it. What waited may be shown again, and is not given up for good: GitHub errs at times."""
+    if demand.state in OPEN:
+        return replace(demand, state=State.REFUSED, message=_VANISHED, changed_at=at)
+    if demand.state is State.RUNNING:
+        return replace(demand, state=State.CANCELLED, message=_VANISHED, changed_at=at)
+    return demand
 
 
 def robbed(demand: Demand, taker: Demand, at: datetime) -> Demand:

@@ -38,7 +38,10 @@ class WorkflowJobEvent:
     """As GitHub says it; for a job that has not started it is the time of its making."""
     completed_at: datetime | None = None
     gated_at: datetime | None = None
-    """When the deployment that an environment's rules hold changed last: it alone orders `queued` and `waiting`."""
+    """When the deployment that an environment's rules hold changed last: it alone orders `queued` and `waiting`.
+
+    Of what was read from GitHub, and not told by it: when it was so.
+    """
     runner_id: int | None = None
     runner_name: str | None = None
     """None while no runner has the job, and where it ended without one."""

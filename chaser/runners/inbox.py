@@ -10,6 +10,30 @@ from chaser.jobs.job import NewJob
 from chaser.runners.event import InstallationEvent, WorkflowJobEvent
 
 
+class IntakeMode(StrEnum):
+    """How deliveries come in."""
+
+    WEBHOOK = "webhook"
+    """GitHub makes them; those that fail it is asked for again."""
+    DELIVERIES = "deliveries"
+    """They are read out of the App's list, and nothing of ours can be reached from outside."""
+    BOTH = "both"
+    """GitHub makes them, and those that do not arrive are read at once."""
+
+
+class Learned(StrEnum):
+    """How something came to be known here."""
+
+    WEBHOOK = "webhook"
+    """GitHub delivered it; where it may not, the delivery was read from the App's list (`github.intake`)."""
+    REDELIVERY = "redelivery"
+    """The delivery had failed: GitHub was asked for it again, or it was read from the App's list."""
+    POLL = "poll"
+    """GitHub was asked for its jobs."""
+    START_UP = "start_up"
+    """The same, at the first look that was taken: when the service started, or the App had been installed."""
+
+
 class Decision(StrEnum):
     """What was made of a delivery, or of a workflow job."""
 
@@ -23,7 +47,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One webhook delivery. `guid` is GitHub's `X-GitHub-Delivery`: the same again for a redelivery."""
+    """One webhook delivery, or what a look at GitHub has shown instead of one.
+
+    `guid` is GitHub's `X-GitHub-Delivery`, the same again for a redelivery; of a look it is an id of our own.
+    """
 
     guid: str
     event: str
@@ -35,6 +62,8 @@ class Delivery:
     workflow_job_id: int | None
     decision: Decision
     message: str | None
+    learned: Learned = Learned.WEBHOOK
+    """As whoever brings it knows; that it was asked for once more, the inbox knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +84,14 @@ class JobNews:
     """Whether its run has to be looked at before a runner is made."""
 
 
-News = JobNews | InstallationEvent | None
+@dataclass(frozen=True, slots=True)
+class JobGone:
+    """GitHub does not show a workflow job any more of which it had told."""
+
+    job_id: int
+
+
+News = JobNews | JobGone | InstallationEvent | None
 """None: nothing but that a delivery came."""
 
 
@@ -70,6 +106,8 @@ class Recorded:
     """Jobs that GitHub no longer wants: those that waited have ended, and of the others the end is asked for."""
     screened: bool = False
     """Its run has to be looked at."""
+    learned: Learned | None = None
+    """How the demand was learned of, if nothing was known of it before."""
 
 
 @dataclass(frozen=True, slots=True)

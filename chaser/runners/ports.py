@@ -1,8 +1,8 @@
 """What is known of GitHub's jobs and of the App's installations, to be read; `chaser.store` does it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from chaser.ids import JobId
@@ -10,6 +10,7 @@ from chaser.jobs.job import NewJob
 from chaser.runners.demand import Demand, State
 from chaser.runners.inbox import Delivery, JobNews, Recorded
 from chaser.runners.installation import Installation
+from chaser.runners.registration import Owner
 from chaser.runners.rules import Run, Verdict
 
 
@@ -137,4 +138,42 @@ class Screenings(Protocol):
 class Installations(Protocol):
     async def list(self) -> Sequence[Installation]:
         """All that are known, the deleted ones too, by id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A demand, and whether a runner serves it or is on its way; one that has ended well may have served it."""
+
+    demand: Demand
+    has_runner: bool
+
+
+class Looks(Protocol):
+    """What those who look at GitHub must know of what is stored."""
+
+    async def turn(self, name: str, every: timedelta, now: datetime) -> bool:
+        """Whether the look of this name is due, and is the caller's to take: of all services one gets it."""
+        ...
+
+    async def unheard(self, guids: Collection[str]) -> frozenset[str]:
+        """Those of the deliveries that are not stored."""
+        ...
+
+    async def asked_again(self, guid: str, at: datetime) -> None:
+        """GitHub is asked for this delivery once more: what comes of it is a redelivery."""
+        ...
+
+    async def unsettled(self, installation_id: int) -> Sequence[Demand]:
+        """Those of which an end has yet to be heard, or which GitHub holds back."""
+        ...
+
+    async def known(self, ids: Collection[int]) -> Mapping[int, Known]: ...
+
+    async def confirmed(self, action: str, ids: Collection[int], at: datetime) -> None:
+        """It was still as `action` says of them then: what was told before and comes late counts less."""
+        ...
+
+    async def lively(self, now: datetime) -> Sequence[Owner]:
+        """Repositories of which something was heard of late."""
         ...

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from chaser.jobs.job import Job, Status
 from chaser.runners.demand import Demand, State
+from chaser.runners.inbox import Learned
 
 LATE = timedelta(seconds=30)
 """What GitHub usually needs to deliver an event is a few seconds."""
@@ -112,4 +113,11 @@ def _late(demand: Demand, known: Circumstances) -> str | None:
     made, delivered = demand.said.created_at, known.delivered_at
     if made is None or delivered is None or delivered - made < LATE:
         return None
-    return f"GitHub told of it {(delivered - made) // timedelta(seconds=1)} s after it was made."
+    late = f"{(delivered - made) // timedelta(seconds=1)} s after it was made"
+    match demand.learned:
+        case Learned.WEBHOOK:
+            return f"GitHub told of it {late}."
+        case Learned.REDELIVERY:
+            return f"GitHub's delivery did not arrive; asked for once more, it came {late}."
+        case Learned.POLL | Learned.START_UP:
+            return f"No delivery told of it; it was found at GitHub {late}."

@@ -55,12 +55,31 @@ def paged(request: Request, key: str, items: Sequence[object]) -> Response:
 
     https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api
     """
-    size, page = min(_positive(request, "per_page", 30), _MOST_PER_PAGE), _positive(request, "page", 1)
-    answer = ok({"total_count": len(items), key: items[(page - 1) * size : page * size]})
+    shown = _page(request, items)
+    return _linked(request, ok({"total_count": len(items), key: shown}), items)
+
+
+def paged_list(request: Request, items: Sequence[object]) -> Response:
+    """As `paged`, where GitHub's answer is a bare list."""
+    return _linked(request, ok(_page(request, items)), items)
+
+
+def _page(request: Request, items: Sequence[object]) -> Sequence[object]:
+    size, page = _place(request)
+    return items[(page - 1) * size : page * size]
+
+
+def _linked(request: Request, answer: Response, items: Sequence[object]) -> Response:
+    size, page = _place(request)
     if page * size < len(items):
         link = request.url.include_query_params(page=page + 1)
         answer.headers["link"] = f'<{link}>; rel="next"'
     return answer
+
+
+def _place(request: Request) -> tuple[int, int]:
+    """How many there are to a page, and which one is asked for."""
+    return min(_positive(request, "per_page", 30), _MOST_PER_PAGE), _positive(request, "page", 1)
 
 
 def _positive(request: Request, name: str, default: int) -> int:

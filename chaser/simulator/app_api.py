@@ -17,6 +17,7 @@ from chaser.simulator.answers import (
     no_content,
     not_found,
     ok,
+    paged_list,
     suspended,
     token_body,
 )
@@ -51,7 +52,7 @@ class AppApi:
 
     async def installations(self, request: Request) -> Response:
         found = [installation_body(self._world, one) for one in self._world.installations.values()]
-        return app_refusal(self._world, request) or ok(found)
+        return app_refusal(self._world, request) or paged_list(request, found)
 
     async def get(self, request: Request, found: Installation) -> Response:
         return ok(installation_body(self._world, found))

@@ -19,6 +19,7 @@ from chaser.runners.decide import KIND
 from chaser.runners.demand import (
     ENDED,
     MOST_RUNNERS,
+    OPEN,
     Clearance,
     Demand,
     State,
@@ -29,9 +30,10 @@ from chaser.runners.demand import (
     origin,
     robbed,
     uninstalled,
+    vanished,
 )
 from chaser.runners.event import InstallationEvent
-from chaser.runners.inbox import JobNews, Recorded
+from chaser.runners.inbox import JobGone, JobNews, Learned, Recorded
 from chaser.runners.rules import Verdict
 from chaser.store import demands, ends, installations
 from chaser.store.enqueue import enqueue
@@ -60,7 +62,10 @@ class Bookings:
     clock: Clock
     at: datetime
     now: datetime | None
+    learned: Learned = Learned.WEBHOOK
     planned: bool = False
+    new: bool = False
+    """Nothing was known of the demand before."""
     cancelled: list[JobId] = field(default_factory=list[JobId])
 
     def job(self, news: JobNews) -> Recorded:
@@ -103,7 +108,18 @@ class Bookings:
 
     def _recorded(self, demand: Demand) -> Recorded:
         unseen = demand.clearance is Clearance.PENDING and demand.state not in ENDED
-        return Recorded(demand.job_id, self.planned, tuple(self.cancelled), screened=unseen)
+        learned = self.learned if self.new else None
+        return Recorded(demand.job_id, self.planned, tuple(self.cancelled), screened=unseen, learned=learned)
+
+    def gone(self, news: JobGone) -> Recorded:
+        known = demands.locked(self.connection, {news.job_id}).get(news.job_id)
+        if known is None:
+            return Recorded(None)
+        after = vanished(known, self.at)
+        demands.write(self.connection, after)
+        if known.state in OPEN:  # one that runs already may do so unseen
+            self._withdraw(known.job_id)
+        return Recorded(known.job_id, cancelled=tuple(self.cancelled))
 
     def installation(self, event: InstallationEvent) -> Recorded:
         told = installations.book(self.connection, event, self.at)
@@ -116,8 +132,8 @@ class Bookings:
 
     def _known(self, news: JobNews) -> tuple[Demand, Demand | None]:
         """The demand after the news, and the one for which the runner was made that they name, if that is another."""
-        begun, mine = first(news, self.at), news.event.job_id
-        new = demands.begin(self.connection, begun, self.clock.now())
+        begun, mine = first(news, self.at, self.learned), news.event.job_id
+        self.new = new = demands.begin(self.connection, begun, self.clock.now())
         other = None if news.runner_of is None else demands.of_job(self.connection, news.runner_of)
         rows = demands.locked(self.connection, {each for each in (None if new else mine, other) if each})
         if not new and mine not in rows:  # it was old, and has just been forgotten

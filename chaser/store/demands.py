@@ -13,7 +13,7 @@ from chaser.ids import JobId
 from chaser.runners import demand as life
 from chaser.runners.demand import Clearance, Demand, State
 from chaser.runners.event import WorkflowJobEvent
-from chaser.runners.inbox import Decision, Delivery
+from chaser.runners.inbox import Decision, Delivery, Learned
 from chaser.runners.ports import DemandFilter, Story
 from chaser.store.columns import rule
 from chaser.store.database import Database
@@ -152,6 +152,7 @@ def _values(demand: Demand) -> dict[str, object]:
         "taken_by": demand.taken_by,
         "seen_at": demand.seen_at,
         "changed_at": demand.changed_at,
+        "learned": demand.learned.value,
     }
 
 
@@ -173,6 +174,7 @@ def _demand(row: AnyRow) -> Demand:
         taken_by=row.taken_by,
         seen_at=row.seen_at,
         changed_at=row.changed_at,
+        learned=Learned(row.learned),
     )
 
 
@@ -187,4 +189,5 @@ def _delivery(row: AnyRow) -> Delivery:
         workflow_job_id=row.workflow_job_id,
         decision=Decision(row.decision),
         message=row.message,
+        learned=Learned(row.learned),
     )

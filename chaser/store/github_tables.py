@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from sqlmodel import Field
 
 from chaser.runners.demand import CLEAR, ENDED, OPEN, OWED, Clearance, State
-from chaser.runners.inbox import Decision
+from chaser.runners.inbox import Decision, Learned
 from chaser.store.columns import Document, Ident, Instant, Words
 from chaser.store.table_row import TableRow, among, checks, job_reference, partial, table_of
 
@@ -29,6 +29,7 @@ class DemandsTable(TableRow, table=True):
                 "done_had_runner": "state <> 'done' OR runner_id IS NOT NULL OR runner_name IS NOT NULL",
                 "end_was_told": "state <> 'done' OR action = 'completed'",
                 "runners_not_negative": "runners >= 0",
+                "learned_known": among("learned", Learned),
             }
         ),
         partial("uq_demands_job_id", "job_id", where="job_id IS NOT NULL", unique=True),
@@ -74,6 +75,8 @@ class DemandsTable(TableRow, table=True):
     stored_at: datetime | None = Field(sa_column=Column(Instant))
     """When its row was first written, that is, about to be committed."""
     changed_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    learned: str = Field(sa_column=Column(Text, nullable=False))
+    """How the first news of it came."""
 
 
 class RunnersTable(TableRow, table=True):
@@ -140,8 +143,26 @@ class ApprovalsTable(TableRow, table=True):
     approved_at: datetime = Field(sa_column=Column(Instant, nullable=False))
 
 
+class RedeliveriesTable(TableRow, table=True):
+    """A delivery that GitHub was asked for once more."""
+
+    __table_args__ = (Index("ix_redeliveries_asked_at", "asked_at"),)
+
+    guid: str = Field(sa_column=Column(Ident, primary_key=True))
+    asked_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+class LooksTable(TableRow, table=True):
+    """A look at GitHub that is taken again and again, by one of the services at a time."""
+
+    name: str = Field(sa_column=Column(Ident, primary_key=True))
+    begun_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
 approvals = table_of(ApprovalsTable)
 demands = table_of(DemandsTable)
 runners = table_of(RunnersTable)
 installations = table_of(InstallationsTable)
+redeliveries = table_of(RedeliveriesTable)
+looks = table_of(LooksTable)
 workflow_runs = table_of(WorkflowRunsTable)

@@ -1,20 +1,42 @@
 """Deliveries, and what follows from them, on a database: `chaser.runners.inbox.Inbox`."""
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Text, bindparam, case, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chaser.clock import Clock
 from chaser.ids import JobId
 from chaser.runners.event import InstallationEvent
-from chaser.runners.inbox import Decision, Delivery, JobNews, News, Recorded, Repeated
+from chaser.runners.inbox import (
+    Decision,
+    Delivery,
+    JobGone,
+    JobNews,
+    Learned,
+    News,
+    Recorded,
+    Repeated,
+)
 from chaser.store.bookings import Bookings
 from chaser.store.database import Database
 from chaser.store.sealing import Sealer
-from chaser.store.tables import deliveries
+from chaser.store.tables import deliveries, redeliveries
 
+_asked_for = exists().where(redeliveries.c.guid == bindparam("of_guid"))
+_told_as = bindparam("told_as", type_=Text())
+_learned = case(
+    (_told_as != Learned.WEBHOOK.value, _told_as),
+    (_asked_for, Learned.REDELIVERY.value),
+    else_=Learned.WEBHOOK.value,
+)
 _INSERT = {
-    "sqlite": sqlite.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.guid),
-    "postgresql": postgresql.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.guid),
+    "sqlite": sqlite.insert(deliveries)
+    .values(learned=_learned)
+    .on_conflict_do_nothing()
+    .returning(deliveries.c.learned),
+    "postgresql": postgresql.insert(deliveries)
+    .values(learned=_learned)
+    .on_conflict_do_nothing()
+    .returning(deliveries.c.learned),
 }
 _NAME = update(deliveries).where(deliveries.c.guid == bindparam("of_guid")).values(job_id=bindparam("of_job"))
 
@@ -36,12 +58,15 @@ class Deliveries:
         if inserted is None:
             return _repeated(connection, delivery.guid)
         at = delivery.received_at
-        books = Bookings(connection, self._sealer, self._clock, at, self._database.moment(at))
+        learned = Learned(inserted.learned)
+        books = Bookings(connection, self._sealer, self._clock, at, self._database.moment(at), learned)
         match news:
             case None:
                 return Recorded(None)
             case InstallationEvent():
                 return books.installation(news)
+            case JobGone():
+                return books.gone(news)
             case JobNews():
                 booked = books.job(news)
                 _name(connection, delivery, booked.job_id)
@@ -71,4 +96,6 @@ def _values(delivery: Delivery) -> dict[str, object]:
         "workflow_job_id": delivery.workflow_job_id,
         "decision": delivery.decision.value,
         "message": delivery.message,
+        "told_as": delivery.learned.value,
+        "of_guid": delivery.guid,
     }

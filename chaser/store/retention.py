@@ -14,6 +14,7 @@ from chaser.store.tables import (
     demands,
     jobs,
     log_frames,
+    redeliveries,
     sandboxes,
     uploads,
     workflow_runs,
@@ -92,6 +93,7 @@ def _forget_deliveries(connection: Connection, before: datetime, limit: int) -> 
         .order_by(deliveries.c.received_at)
         .limit(limit)
     )
+    connection.execute(delete(redeliveries).where(redeliveries.c.asked_at < before))
     return connection.execute(delete(deliveries).where(deliveries.c.guid.in_(old))).rowcount
 
 

@@ -8,7 +8,7 @@ from chaser.clock import Clock
 from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
 from chaser.runners.latency import Passages
-from chaser.runners.ports import Demands, Installations, Runners, Screenings
+from chaser.runners.ports import Demands, Installations, Looks, Runners, Screenings
 from chaser.store import schema
 from chaser.store.apps import AppTable
 from chaser.store.artifacts import ArtifactTable
@@ -21,6 +21,7 @@ from chaser.store.instance import get_or_create
 from chaser.store.jobs import Jobs
 from chaser.store.keys import Keys
 from chaser.store.logs import Logs
+from chaser.store.looks import LookTable
 from chaser.store.notices import notices_of
 from chaser.store.passages import PassageTables
 from chaser.store.passes import PassTable
@@ -49,6 +50,7 @@ class Store:
     runners: Runners
     screenings: Screenings
     installations: Installations
+    looks: Looks
     apps: AppTable
     passes: PassTable
     uploads: UploadTable
@@ -102,6 +104,7 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         runners=RunnerTable(database),
         screenings=ScreeningTables(database, sealer, clock),
         installations=InstallationTable(database),
+        looks=LookTable(database),
         apps=AppTable(database, sealer),
         passes=PassTable(database),
         uploads=UploadTable(database),

@@ -6,10 +6,18 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Text
 from sqlmodel import Field
 
-from chaser.runners.inbox import Decision
+from chaser.runners.inbox import Decision, Learned
 from chaser.runners.passes import Purpose
 from chaser.store.columns import Document, Ident, Instant, Words
-from chaser.store.github_tables import approvals, demands, installations, runners, workflow_runs
+from chaser.store.github_tables import (
+    approvals,
+    demands,
+    installations,
+    looks,
+    redeliveries,
+    runners,
+    workflow_runs,
+)
 from chaser.store.job_tables import jobs, log_frames, sandboxes, transitions, turns, workers
 from chaser.store.table_row import TableRow, among, checks, job_reference, metadata, partial, table_of
 
@@ -24,8 +32,10 @@ __all__ = [
     "instance",
     "jobs",
     "log_frames",
+    "looks",
     "metadata",
     "pulled_images",
+    "redeliveries",
     "runners",
     "sandboxes",
     "setup_passes",
@@ -71,10 +81,10 @@ class ApiKeysTable(TableRow, table=True):
 
 
 class DeliveriesTable(TableRow, table=True):
-    """A webhook delivery, and what was made of it."""
+    """A webhook delivery, or what a look at GitHub has shown, and what was made of it."""
 
     __table_args__ = (
-        *checks({"decision_known": among("decision", Decision)}),
+        *checks({"decision_known": among("decision", Decision), "learned_known": among("learned", Learned)}),
         Index("ix_deliveries_workflow_job_id", "workflow_job_id"),
         Index("ix_deliveries_job_id", "job_id"),
         Index("ix_deliveries_received_at", "received_at"),
@@ -90,6 +100,7 @@ class DeliveriesTable(TableRow, table=True):
     decision: str = Field(sa_column=Column(Text, nullable=False))
     message: str | None = Field(sa_column=Column(Words))
     job_id: str | None = Field(sa_column=Column(Ident, ForeignKey("jobs.id", ondelete="SET NULL")))
+    learned: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class WorkspacesTable(TableRow, table=True):

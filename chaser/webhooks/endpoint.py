@@ -5,7 +5,7 @@ case in which it was not stored.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,11 +15,10 @@ from starlette.routing import Route
 
 from chaser.clock import Clock
 from chaser.errors import Unavailable
-from chaser.ids import JobId, new_job_id
 from chaser.measures import Measure, Sort
-from chaser.runners.decide import Ours, Ruling, decide
 from chaser.runners.event import Event
-from chaser.runners.inbox import Decision, Inbox, Recorded, Repeated
+from chaser.runners.inbox import Decision, Recorded, Repeated
+from chaser.runners.reception import Reception, Taken
 from chaser.webhooks.events import Malformed, Ping, parse
 from chaser.webhooks.headers import Headers, read_headers
 from chaser.webhooks.signature import HEADER, ChangingSignatures, Signatures
@@ -36,24 +35,14 @@ class WebhookEndpoint:
     def __init__(
         self,
         signatures: Signatures | ChangingSignatures,
-        ours: Ours,
-        inbox: Inbox,
+        reception: Reception,
         clock: Clock,
         *,
-        awaken: Callable[[], None],
-        cancelled: Callable[[JobId], None],
-        screen: Callable[[], None],
         largest: int = LARGEST,
     ) -> None:
-        """All are called when it is on disk: `awaken` after a runner was newly owed, `cancelled` for each job that GitHub
-        no longer wants, `screen` if the run of a job has to be looked at."""
         self._signatures = signatures
-        self._ours = ours
-        self._inbox = inbox
+        self._reception = reception
         self._clock = clock
-        self._awaken = awaken
-        self._cancelled = cancelled
-        self._screen = screen
         self._largest = largest
         # each from the first, so that a rate can be told when one comes
         self._outcomes = Counter[str](dict.fromkeys((*Decision, _REPEATED, _PING, *_FAULTS), 0))
@@ -114,27 +103,20 @@ class WebhookEndpoint:
         return bytes(body)
 
     async def _store(self, headers: Headers, event: Event, arrived: datetime) -> Response:
-        ruling = decide(headers.guid, event, self._ours, new_job_id(arrived), arrived)
         try:
-            stored = await self._inbox.record(ruling.delivery, ruling.news)
+            taken = await self._reception.take(headers.guid, event, arrived=arrived)
         except Unavailable as error:
             retry_after = {"Retry-After": "60"}
             return self._problem(
                 503, error.reason, f"The delivery is not stored: {error.message}", retry_after
             )
-        return self._answer(headers, ruling, stored)
+        return self._answer(headers, taken)
 
-    def _answer(self, headers: Headers, ruling: Ruling, stored: Recorded | Repeated) -> Response:
-        match stored:
-            case Recorded(planned=planned, cancelled=cancelled, screened=screened):
-                for job_id in cancelled:
-                    self._cancelled(job_id)
-                if planned:
-                    self._awaken()
-                self._outcomes[ruling.delivery.decision] += 1
-                if screened:
-                    self._screen()
-                return _accepted(headers, ruling.delivery.decision, ruling.delivery.message)
+    def _answer(self, headers: Headers, taken: Taken) -> Response:
+        match taken.stored:
+            case Recorded():
+                self._outcomes[taken.delivery.decision] += 1
+                return _accepted(headers, taken.delivery.decision, taken.delivery.message)
             case Repeated(decision=decision):
                 self._outcomes[_REPEATED] += 1
                 return _accepted(headers, decision, "This delivery was received before.")

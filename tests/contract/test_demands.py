@@ -14,7 +14,7 @@ from chaser.jobs.reason import Reason
 from chaser.runners.decide import KIND
 from chaser.runners.demand import MOST_RUNNERS, Demand, State
 from chaser.runners.event import WorkflowJobEvent
-from chaser.runners.inbox import Decision, Recorded
+from chaser.runners.inbox import Decision, Learned, Recorded
 from chaser.runners.ports import DemandFilter
 from chaser.store.store import Store
 from chaser.store.tables import demands
@@ -73,7 +73,7 @@ async def test_a_queued_job_is_owed_a_runner(store: Store) -> None:
 
 
 async def test_what_is_refused_is_kept_with_its_reason(store: Store) -> None:
-    assert await heard(store, told(labels=("chaser-lagre",))) == Recorded(None)
+    assert await heard(store, told(labels=("chaser-lagre",))) == Recorded(None, learned=Learned.WEBHOOK)
 
     known = await demand(store)
     assert (known.state, known.job_id) == (State.REFUSED, None)
@@ -289,7 +289,7 @@ async def test_a_job_from_before_there_were_demands_is_not_made_again(store: Sto
 
     answer = await heard(store, told())
 
-    assert answer == Recorded(earlier.id)
+    assert answer == Recorded(earlier.id, learned=Learned.WEBHOOK)
     assert (await demand(store)).runners == 1
 
 
@@ -310,7 +310,7 @@ async def test_an_installation_that_has_ended_is_owed_nothing(store: Store) -> N
     await tell(store, installed("deleted"))
     answer = await heard(store, told())
 
-    assert answer == Recorded(None)
+    assert answer == Recorded(None, learned=Learned.WEBHOOK)
     assert (await demand(store)).state is State.CANCELLED
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import StatementError
 from chaser.jobs.job import NewJob
 from chaser.jobs.ports import JobFilter
 from chaser.runners.decide import KIND
-from chaser.runners.inbox import Decision, Delivery, JobNews, Recorded, Repeated
+from chaser.runners.inbox import Decision, Delivery, JobNews, Learned, Recorded, Repeated
 from chaser.store.store import Store
 from tests.rows import START, new_job
 from tests.workflow_jobs import told
@@ -36,7 +36,9 @@ def owed(new: NewJob) -> JobNews:
 async def test_a_delivery_is_stored_with_its_job(store: Store) -> None:
     new = new_job(origin=ORIGIN)
 
-    assert await store.inbox.record(DELIVERY, owed(new)) == Recorded(new.id, planned=True)
+    assert await store.inbox.record(DELIVERY, owed(new)) == Recorded(
+        new.id, planned=True, learned=Learned.WEBHOOK
+    )
     assert await store.jobs.get(new.id) is not None
 
 

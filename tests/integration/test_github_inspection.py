@@ -8,6 +8,7 @@ import pytest
 from chaser.clock import ManualClock
 from chaser.findings import Finding, State
 from chaser.github.inspection import AppInspection
+from chaser.runners.inbox import IntakeMode
 from chaser.secret import Secret
 from chaser.webhooks.endpoint import PATH
 from tests.scripted_github import ScriptedGitHub, scripted_github, signed_by_the_app
@@ -57,10 +58,14 @@ def instead(github: ScriptedGitHub, line: str, body: object, status: int = 200) 
 
 
 async def look(
-    github: ScriptedGitHub, public_url: str | None = ADDRESS, *, send_ping: bool = False
+    github: ScriptedGitHub,
+    public_url: str | None = ADDRESS,
+    *,
+    send_ping: bool = False,
+    intake: IntakeMode = IntakeMode.WEBHOOK,
 ) -> dict[str, Finding]:
     async with github.client() as client:
-        found = await AppInspection(client, PATH, public_url).findings(send_ping=send_ping)
+        found = await AppInspection(client, PATH, public_url, intake).findings(send_ping=send_ping)
     return {finding.check: finding for finding in found}
 
 
@@ -69,6 +74,22 @@ async def mend(github: ScriptedGitHub, check: str) -> str:
     found = await look(github)
     assert [each.check for each in found.values() if each.state is not State.OK] == [check]
     return f"{found[check].message}: {found[check].mend}"
+
+
+async def test_without_an_open_port_it_matters_only_that_github_lists_its_deliveries(
+    github: ScriptedGitHub,
+) -> None:
+    elsewhere = {"url": "https://nobody.example/hooks", "content_type": "form"}
+    instead(github, "GET /app/hook/config", elsewhere)
+    instead(github, DELIVERIES, [delivered(2, "workflow_job", 502, "failed to connect to host")])
+    found = await look(github, intake=IntakeMode.DELIVERIES)
+    assert {each.state for each in found.values()} == {State.OK}
+    assert "read from the App's list" in found["webhook"].message
+
+    instead(github, "GET /app/hook/config", {})
+    found = await look(github, intake=IntakeMode.DELIVERIES)
+    assert found["webhook"].state is State.FAILED
+    assert "make it active" in str(found["webhook"].mend)
 
 
 async def test_all_is_well(github: ScriptedGitHub) -> None:

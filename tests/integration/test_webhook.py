@@ -26,6 +26,7 @@ from chaser.runners.inbox import Delivery as StoredDelivery
 from chaser.runners.inbox import News, Recorded, Repeated
 from chaser.runners.latency import Stage
 from chaser.runners.policy import Policy
+from chaser.runners.reception import Reception
 from chaser.secret import Secret
 from chaser.simulator.delivery import Delivery, delivery, ping, queued
 from chaser.simulator.payload import Job, workflow_job
@@ -70,12 +71,15 @@ async def side(store: Store, clock: ManualClock) -> AsyncGenerator[Side]:
     woken, cancelled = list[bool](), list[JobId]()
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET), Secret("the one before")]),
-        OURS,
-        store.inbox,
+        Reception(
+            OURS,
+            store.inbox,
+            clock,
+            awaken=lambda: woken.append(True),
+            cancelled=cancelled.append,
+            screen=lambda: None,
+        ),
         clock,
-        awaken=lambda: woken.append(True),
-        cancelled=cancelled.append,
-        screen=lambda: None,
         largest=SMALL,
     )
     app = Starlette(routes=[endpoint.route()])
@@ -416,12 +420,15 @@ async def test_a_job_of_a_public_repository_is_stored_and_its_run_is_to_be_looke
     screened, woken = list[bool](), list[bool]()
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET)]),
-        replace(OURS, policy=Policy(("*/*",))),
-        store.inbox,
+        Reception(
+            replace(OURS, policy=Policy(("*/*",))),
+            store.inbox,
+            clock,
+            awaken=lambda: woken.append(True),
+            cancelled=lambda _: None,
+            screen=lambda: screened.append(True),
+        ),
         clock,
-        awaken=lambda: woken.append(True),
-        cancelled=lambda _: None,
-        screen=lambda: screened.append(True),
     )
     sent = queued(replace(JOB, private=False))
     transport = httpx.ASGITransport(Starlette(routes=[endpoint.route()]))
@@ -441,12 +448,10 @@ async def test_only_a_delivery_that_was_not_stored_gets_a_5xx(clock: ManualClock
 
     endpoint = WebhookEndpoint(
         Signatures([Secret(SECRET)]),
-        OURS,
-        BrokenInbox(),
+        Reception(
+            OURS, BrokenInbox(), clock, awaken=lambda: None, cancelled=lambda _: None, screen=lambda: None
+        ),
         clock,
-        awaken=lambda: None,
-        cancelled=lambda _: None,
-        screen=lambda: None,
     )
     transport = httpx.ASGITransport(Starlette(routes=[endpoint.route()]))
     sent = queued(JOB)

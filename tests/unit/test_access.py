@@ -10,6 +10,7 @@ from chaser.runners.access import Access
 from chaser.runners.ages import Ages
 from chaser.runners.app import App, Connection, Credentials, Inspection
 from chaser.runners.budget import Budgets
+from chaser.runners.lookout import Lookout
 from chaser.runners.registration import Registrar, WorkflowJobs, WorkflowRuns
 from chaser.secret import Secret
 
@@ -51,6 +52,7 @@ class Bench:
             cast("Inspection", some),
             cast("Ages", some),
             cast("Budgets", some),
+            cast("Lookout", some),
         )
         self.closed.append(credentials)
 

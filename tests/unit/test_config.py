@@ -12,6 +12,7 @@ from chaser.config import Settings, find_file
 from chaser.config_values import Table
 from chaser.errors import ConfigError
 from chaser.profiles import LimitsTable, MaximaTable, ProfileTable
+from chaser.runners.inbox import IntakeMode
 from chaser.runners.policy import Policy
 from chaser.runners.rules import Rule, Rules, Then
 from chaser.sandboxes.registry import Registry
@@ -93,8 +94,8 @@ def test_every_fault_is_told_at_once_by_the_name_that_was_written(tmp_path: Path
 def test_a_variable_that_is_no_setting_is_a_fault_except_the_clients_own() -> None:
     clients = {"CHASER_API_URL": "http://x", "CHASER_API_KEY": "sk_x", "CHASER_CONFIG": "x.toml"}
     Settings.load({**HOME, **clients, "PATH": "/bin"}, None)
-    told = faults({**HOME, "CHASER_WEBHOOK_PORT": "1", "CHASER_GITHUB__INTAKE": "both"})
-    assert sorted(line.split(":")[0] for line in told) == ["CHASER_GITHUB__INTAKE", "CHASER_WEBHOOK_PORT"]
+    told = faults({**HOME, "CHASER_WEBHOOK_PORT": "1", "CHASER_GITHUB__INLET": "both"})
+    assert sorted(line.split(":")[0] for line in told) == ["CHASER_GITHUB__INLET", "CHASER_WEBHOOK_PORT"]
 
 
 @pytest.mark.parametrize("text", ["port = ", "\x00"])
@@ -146,6 +147,13 @@ def test_a_secret_given_twice_in_one_place_is_a_fault() -> None:
 @pytest.mark.parametrize("value", ["", "  ", "\n"])
 def test_an_empty_secret_is_a_fault(value: str) -> None:
     assert "is empty" in faults({**HOME, "CHASER_GITHUB__WEBHOOK_SECRET": value})[0]
+
+
+def test_deliveries_come_in_as_the_settings_say() -> None:
+    given = {**HOME, "CHASER_GITHUB__INTAKE": "deliveries", "CHASER_GITHUB__POLL_MS": "1000"}
+    github = Settings.load(given, None).github
+    assert (github.intake, github.poll) == (IntakeMode.DELIVERIES, timedelta(seconds=1))
+    assert "intake" in faults({**HOME, "CHASER_GITHUB__INTAKE": "pigeons"})[0].lower()
 
 
 def test_a_webhook_secret_alone_is_a_valid_setting() -> None:

@@ -24,6 +24,7 @@ from chaser.runners.demand import (
     reached,
     robbed,
     uninstalled,
+    vanished,
 )
 from chaser.runners.event import WorkflowJobEvent
 from chaser.runners.inbox import Decision
@@ -253,3 +254,24 @@ def test_only_steps_of_the_table_are_taken(events: list[WorkflowJobEvent]) -> No
         after = heard(known, news(event), SOON)
         assert after.state is known.state or after.state in TRANSITIONS[known.state]
         known = after
+
+
+def test_what_github_does_not_show_is_owed_nothing_until_it_does_again() -> None:
+    for action in ("queued", "waiting"):
+        gone = vanished(demand(told(action)), SOON)
+        assert gone.state is State.REFUSED
+        assert "GitHub does not show this job any more" in (gone.message or "")
+        again = heard(gone, news(told("queued", gated_at=LATER)), LATER)
+        assert (again.state, again.message) == (State.PLANNED, None)
+        assert heard(gone, news(told("completed", conclusion="cancelled")), LATER).state is State.CANCELLED
+
+
+def test_what_ran_and_is_not_shown_any_more_has_ended() -> None:
+    running = demand(told("in_progress", runner_name=FOREIGN))
+
+    gone = vanished(running, SOON)
+
+    assert gone.state is State.CANCELLED
+    ended = told("completed", runner_name=FOREIGN, conclusion="success")
+    assert heard(gone, news(ended), LATER).state is State.DONE
+    assert vanished(demand(ended), SOON) == demand(ended)

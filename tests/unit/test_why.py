@@ -11,7 +11,7 @@ from chaser.jobs.job import NO_SECRETS, Job, Setback, Status
 from chaser.jobs.reason import Reason
 from chaser.runners.demand import Clearance, Demand, State
 from chaser.runners.event import WorkflowJobEvent
-from chaser.runners.inbox import Decision
+from chaser.runners.inbox import Decision, Learned
 from chaser.runners.why import Circumstances, why
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,6 +130,12 @@ def test_a_runner_that_another_job_was_given_is_told_with_the_remedy() -> None:
 def test_a_late_delivery_is_githubs_and_said_so() -> None:
     late = Circumstances(None, None, AT + timedelta(seconds=95))
     assert why(demand(State.ONLINE), late).endswith("GitHub told of it 95 s after it was made.")
+    for learned, sentence in (
+        (Learned.REDELIVERY, "did not arrive; asked for once more, it came 95 s after it was made."),
+        (Learned.POLL, "No delivery told of it; it was found at GitHub 95 s after it was made."),
+        (Learned.START_UP, "No delivery told of it; it was found at GitHub 95 s after it was made."),
+    ):
+        assert why(replace(demand(State.ONLINE), learned=learned), late).endswith(sentence)
     assert "told of it" not in why(demand(State.ONLINE), NOTHING)
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from chaser.api.schemas.common import Limit, Moment, Query, Shown
 from chaser.runners.demand import Clearance, State
-from chaser.runners.inbox import Decision
+from chaser.runners.inbox import Decision, Learned
 
 _ID = Annotated[int, Field(ge=1, lt=1 << 63)]
 
@@ -44,6 +44,9 @@ class GitHubJobAnswer(Shown):
     started_at: Moment | None
     completed_at: Moment | None
     seen_at: Moment = Field(description="When it was first heard of.")
+    learned: Learned = Field(
+        description="How: a delivery, one that GitHub was asked for again, or a look at its jobs."
+    )
     changed_at: Moment
 
 
@@ -53,9 +56,10 @@ class GitHubJobPage(Shown):
 
 
 class DeliveryAnswer(Shown):
-    """A webhook delivery that told of the job."""
+    """A webhook delivery that told of the job, or a look at GitHub that showed it."""
 
-    delivery: str = Field(description="GitHub's id, the same for a redelivery.")
+    delivery: str = Field(description="GitHub's id, the same for a redelivery; of a look one of ours.")
+    learned: Learned
     event: str
     action: str | None
     received_at: Moment
