@@ -1,10 +1,12 @@
 """However the events of some workflow jobs are shuffled, doubled and delivered again, what is known in the end follows from
-the set of them, and as many runners wait as there are jobs that wait for one."""
+the set of them, and as many runners wait as there are jobs that wait for one. If some are lost, and GitHub is looked at
+meanwhile, it is the same, so long as one look, whichever, has shown how things stand in the end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any, cast
 from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
@@ -15,14 +17,22 @@ from chaser.clock import ManualClock
 from chaser.ids import JobId
 from chaser.jobs.job import Status
 from chaser.runners.demand import Demand, State
+from chaser.runners.event import WorkflowJobEvent
+from chaser.runners.inbox import Learned
+from chaser.runners.lookout import Lookout, RunAttempt, Seen
+from chaser.runners.poll import Bounds, Poll
 from chaser.runners.ports import DemandFilter
+from chaser.runners.reception import Reception
+from chaser.runners.registration import Owner
 from chaser.store.sealing import SealingKey
 from chaser.store.store import Store, open_store
 from chaser.store.tables import deliveries, demands, installations, jobs
 from tests.rows import START
-from tests.workflow_jobs import FOREIGN, installed, runner_of, tell, told
+from tests.workflow_jobs import FOREIGN, OURS, installed, runner_of, tell, told
 
 NARROW, WIDE = ("self-hosted", "chaser"), ("self-hosted", "linux", "chaser")
+INSTALLATION = 5
+OWNER = Owner(INSTALLATION, "octo-org/example", "octo-org")
 NOBODY, SOMEBODY = 0, -1
 """Instead of the workflow job whose runner it was: none, and one of another fleet's."""
 
@@ -35,7 +45,7 @@ class Told:
     action: str
     labels: tuple[str, ...] = NARROW
     ran_on: int = NOBODY
-    minute: int | None = None
+    minute: float | None = None
     guid: str = ""
 
 
@@ -106,21 +116,103 @@ def _possible(order: Sequence[Told]) -> Sequence[Told]:
     return [*told_of, *later]
 
 
+@dataclass(frozen=True)
+class Look:
+    """A look at GitHub. How far each life had come when it was taken, none before its beginning; what was seen may be told
+    late, when GitHub has told more."""
+
+    places: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A GitHub without limits whose jobs, all of one run, stand still."""
+
+    events: Sequence[WorkflowJobEvent]
+
+    async def having(self, owner: Owner, status: str) -> Sequence[RunAttempt]:
+        return [RunAttempt(7, 1, owner, private=True)]
+
+    async def jobs(self, run: RunAttempt) -> Seen:
+        return Seen(self.events, START)
+
+    def remaining(self, installation_id: int | None) -> float:
+        return 1.0
+
+
+def _minute(life: Life, place: int) -> float | None:
+    """A look is taken after what it shows has happened, and before what comes next."""
+    minute = life.events[place].minute
+    return None if minute is None else minute + 0.5
+
+
+@st.composite
+def lossy(draw: st.DrawFn, told_of: Sequence[Life]) -> Sequence[Told | Look]:
+    """Some deliveries, doubled and shuffled, and looks among them, one of which has seen all."""
+    once = [each for life in told_of for each in life.events]
+    arrived = draw(st.lists(st.sampled_from(once), max_size=len(once) + 4))
+    events = [replace(each, guid=f"guid-{number}") for number, each in enumerate(arrived)]
+    ways = [
+        st.one_of(st.none(), st.integers(0, len(life.events) - 1)).filter(_known_to_github(life))
+        for life in told_of
+    ]
+    looks = draw(st.lists(st.builds(Look, st.tuples(*ways)), max_size=4))
+    last = Look(tuple(_last(life) for life in told_of))
+    return draw(st.permutations([*events, *looks, last]))
+
+
+def _known_to_github(life: Life) -> Callable[[int | None], bool]:
+    """An action that nobody knows is no state in which a job can be shown."""
+    return lambda place: place is None or life.events[place].action != "teleported"
+
+
+def _last(life: Life) -> int:
+    return max(place for place in range(len(life.events)) if _known_to_github(life)(place))
+
+
 class Fleet:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._first: dict[int, JobId] = {}
         """The job that was made for a workflow job first, of which GitHub knows the runner."""
+        self._names: dict[int, str] = {}
+        """Of runners that were named once."""
+        reception = Reception(
+            OURS,
+            store.inbox,
+            ManualClock(START),
+            awaken=lambda: None,
+            cancelled=lambda _: None,
+            screen=lambda: None,
+        )
+        self._poll = Poll(store.looks, reception, ManualClock(START), Bounds())
 
-    async def hear(self, each: Told) -> None:
-        at = START + timedelta(seconds=1)
-        event = told(
+    async def look(self, shown: Look, told_of: Sequence[Life]) -> None:
+        """The service looks at GitHub's jobs, which show themselves so."""
+        events = [
+            self._event(replace(life.events[place], minute=_minute(life, place)))
+            for life, place in zip(told_of, shown.places, strict=True)
+            if place is not None
+        ]
+        github = Shown(events)
+        nothing = cast("Any", None)
+        await self._poll.look(Lookout(nothing, github, nothing, github), INSTALLATION, [OWNER], Learned.POLL)
+        for job, demand in (await self.known()).items():
+            if demand.job_id is not None:
+                self._first.setdefault(job, demand.job_id)
+
+    def _event(self, each: Told) -> WorkflowJobEvent:
+        return told(
             each.action,
             each.job,
             labels=each.labels,
             gated_at=None if each.minute is None else START + timedelta(minutes=each.minute),
             runner_name=self._name(each.ran_on),
         )
+
+    async def hear(self, each: Told) -> None:
+        at = START + timedelta(seconds=1)
+        event = self._event(each)
         answer = await tell(self._store, event, at, guid=each.guid)
         if answer.job_id is not None and each.action == "queued":
             self._first.setdefault(each.job, answer.job_id)
@@ -131,7 +223,8 @@ class Fleet:
         """Of a job that was never given a runner of ours there can be none: then it was another fleet's."""
         if ran_on == NOBODY:
             return None
-        return runner_of(self._first[ran_on]) if ran_on in self._first else FOREIGN
+        made = runner_of(self._first[ran_on]) if ran_on in self._first else FOREIGN
+        return self._names.setdefault(ran_on, made)
 
     async def known(self) -> dict[int, Demand]:
         return {each.id: each for each in await self._store.demands.list(DemandFilter())}
@@ -162,6 +255,33 @@ def test_the_order_of_events_does_not_matter(store_url: str, sealing_key: Sealin
             fleet = Fleet(store)
             for each in data.draw(deliveries_of(told_of)):
                 run.run(fleet.hear(each))
+            known, live = run.run(fleet.known()), run.run(fleet.live())
+            assert {job: each.state for job, each in known.items()} == {
+                job: life.state for job, life in enumerate(told_of, 1)
+            }
+            owed = {each.job_id for each in known.values() if each.owed}
+            served = {each.job_id for each in known.values() if each.state in {State.RUNNING, State.DONE}}
+            assert owed <= live <= owed | served
+            assert len(owed) == sum(each.owed for each in known.values())
+
+        try:
+            hold()
+        finally:
+            run.run(store.close())
+
+
+def test_looks_at_github_make_up_for_what_is_lost(store_url: str, sealing_key: SealingKey) -> None:
+    store = open_store(store_url, [sealing_key], ManualClock(), given_time=True)
+    with asyncio.Runner() as run:
+
+        @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+        @given(st.data())
+        def hold(data: st.DataObject) -> None:
+            told_of = data.draw(lives())
+            run.run(store.database.write(_clear))
+            fleet = Fleet(store)
+            for each in data.draw(lossy(told_of)):
+                run.run(fleet.look(each, told_of) if isinstance(each, Look) else fleet.hear(each))
             known, live = run.run(fleet.known()), run.run(fleet.live())
             assert {job: each.state for job, each in known.items()} == {
                 job: life.state for job, life in enumerate(told_of, 1)
