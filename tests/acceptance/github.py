@@ -1,9 +1,10 @@
 """A simulated GitHub beyond this machine: at a public address, since sandboxes with network reach no other."""
 
+import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ from tests.acceptance.waiting import until
 
 SECRET = "the webhook's"
 PORT = 9400
+
+_LOOKS = re.compile(
+    r"\w+ /app/hook/deliveries(/.*)?|GET /app/installations|GET /installation/repositories"
+    r"|GET /repos/[^/]+/[^/]+/actions/runs(/.*)?"
+)
+"""What is asked by the clock, or for a delivery, and not for a job: see docs/github.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,11 @@ class GitHub:
     def cancel(self, job_id: int) -> None:
         """Whoever reads the state after this finds the service told of what ended at once."""
         self.order(f"runs/{self.job(job_id)['run_id']}/cancel")
+
+    @property
+    def calls(self) -> Sequence[str]:
+        """Those to GitHub's API that jobs have cost."""
+        return [call for call in self.state["calls"] if not _LOOKS.fullmatch(call.rpartition("|")[2])]
 
     @property
     def state(self) -> dict[str, Any]:

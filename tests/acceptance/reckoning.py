@@ -24,7 +24,7 @@ class Reckoning:
     def __init__(self, github: GitHub, service: Service) -> None:
         self._github = github
         self._service = service
-        self._calls = len(github.state["calls"])
+        self._calls = len(github.calls)
         self._before = self._runners()
 
     def settle(
@@ -75,7 +75,7 @@ class Reckoning:
         assert begun == Counter(job["name"] for job in jobs)
 
     def _expect_few_calls(self, most: int) -> None:
-        called = [call.rpartition("|")[2] for call in self._github.state["calls"][self._calls :]]
+        called = [call.rpartition("|")[2] for call in self._github.calls[self._calls :]]
         lasting = Counter(call for call in called if _LASTING.fullmatch(call))
         assert all(count == 1 for count in lasting.values()), lasting
         for_jobs = [call for call in called if call not in lasting]

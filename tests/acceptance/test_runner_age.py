@@ -58,7 +58,7 @@ def test_a_runner_out_of_service_is_not_registered_its_job_waits_and_says_why(
         )
         (waiting,) = service.jobs()
         assert (waiting["status"], waiting["waiting"]["because"]) == ("queued", "backoff")
-        assert not any("generate-jitconfig" in call for call in github.state["calls"])
+        assert not any("generate-jitconfig" in call for call in github.calls)
         (found,) = status(service)
         assert (found["state"], OLD in found["message"]) == ("failed", True)
         github.order(f"runs/{github.job(job_id)['run_id']}/cancel")

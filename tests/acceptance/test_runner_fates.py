@@ -42,7 +42,7 @@ def demand_when(service: Service, job_id: int, state: str) -> Mapping[str, objec
 
 
 def deletions(github: GitHub, since: int) -> list[str]:
-    return [call for call in github.state["calls"][since:] if "DELETE" in call]
+    return [call for call in github.calls[since:] if "DELETE" in call]
 
 
 def test_a_runner_that_nobody_needs_any_more_loses_its_registration_and_then_its_sandbox(
@@ -50,7 +50,7 @@ def test_a_runner_that_nobody_needs_any_more_loses_its_registration_and_then_its
 ) -> None:
     """GitHub has not told yet that an approval is wanted, so that the runner is made and finds no job."""
     github.order("mishaps", {"kind": "hold", "action": "waiting"})
-    before = len(github.state["calls"])
+    before = len(github.calls)
     (job_id,) = github.run(REPOSITORY, HELD)
     job = demand_when(service, job_id, "online")
     assert len(service.containers(running=True)) == 1
@@ -62,7 +62,7 @@ def test_a_runner_that_nobody_needs_any_more_loses_its_registration_and_then_its
     assert (ended["status"], ended["reason"]) == ("cancelled", "cancelled_by_github")
     service.expect_nothing_left()
     assert github.state["runners"] == []
-    calls = [call for call in github.state["calls"][before:] if "access_tokens" not in call]
+    calls = [call for call in github.calls[before:] if "access_tokens" not in call]
     assert len(calls) == 2, "one to register, one to delete"
 
     github.order(f"runs/{github.job(job_id)['run_id']}/approve")
@@ -73,7 +73,7 @@ def test_a_runner_that_has_got_another_job_meanwhile_is_left_to_it(github: GitHu
     """That it was given one, GitHub has not told; that its own was cancelled, it has."""
     github.order("settings", {"newest_first": True})
     github.order("mishaps", {"kind": "vanish", "action": "in_progress"})
-    before = len(github.state["calls"])
+    before = len(github.calls)
     slow = {**CHASER, "steps": [{"name": "work", "run": "until [ -e /tmp/go ]; do sleep 0.1; done"}]}
     (first,) = github.run(REPOSITORY, CHASER)
     (second,) = github.run(REPOSITORY, slow)

@@ -47,12 +47,12 @@ def test_a_job_that_is_cancelled_in_the_queue_gets_no_runner_and_costs_no_call(
     github: GitHub, service: Service, reckoning: Reckoning
 ) -> None:
     before_it = begun(github, reckoning)
-    calls = len(github.state["calls"])
+    calls = len(github.calls)
     (job_id,) = github.run(REPOSITORY, PATIENT)
     github.cancel(job_id)
     job = service.ended(service.jobs()[0]["id"])
     assert (job["status"], job["reason"], job["attempt"]) == ("cancelled", "cancelled_by_github", 0)
-    assert len(github.state["calls"]) == calls
+    assert len(github.calls) == calls
     github.cancel(before_it)
     reckoning.settle(before_it, unserved=[job_id])
 

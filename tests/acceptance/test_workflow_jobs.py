@@ -53,11 +53,11 @@ def test_an_app_without_the_organizations_permission_has_its_runners_at_the_repo
 ) -> None:
     permissions = {"actions": "read", "administration": "write", "metadata": "read"}
     made = github.order("installations", {"account": account, "kind": kind, "permissions": permissions})
-    before = len(github.state["calls"])
+    before = len(github.calls)
     repository = f"{account}/example"
     (job,) = reckoning.settle(*github.run(repository, CHASER))
     assert job["conclusion"] == "success"
-    called = github.state["calls"][before:]
+    called = github.calls[before:]
     assert f"POST /repos/{repository}/actions/runners/generate-jitconfig" in called
     assert f"POST /app/installations/{made['id']}/access_tokens" in called
     assert not any("/orgs/" in call for call in called)
@@ -68,10 +68,10 @@ def test_an_enterprise_server_is_served_by_its_base_address(
 ) -> None:
     with fleet(tmp_path, github, {"CHASER_GITHUB__API_URL": f"{github.url}/api/v3"}) as other:
         reckoning = Reckoning(github, other)
-        before = len(github.state["calls"])
+        before = len(github.calls)
         (job,) = reckoning.settle(*github.run("octo-org/example", CHASER))
         assert job["conclusion"] == "success"
-        assert all(call.startswith("/api/v3|") for call in github.state["calls"][before:])
+        assert all(call.startswith("/api/v3|") for call in github.calls[before:])
     github.deliver_to(service.port)
 
 
