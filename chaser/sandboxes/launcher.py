@@ -1,6 +1,7 @@
 """The one way to start a sandbox, and the one way to end it.
 
 prepare: create ▸ attach ▸ start ▸ READY         (everything that is fixed at creation; nothing of the request)
+         for a job that waits, or ahead of any
 run:     send the launch ▸ BEGIN ▸ output ▸ END ▸ ended      (or: kill, while the attach is read to its end)
 resume:  the same from the engine's log, in a process that did not prepare it
 remove:  with its anonymous volumes, and the engine says that it is gone
@@ -10,6 +11,7 @@ Between the end and the removal the sandbox's files can still be had.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +29,7 @@ from chaser.sandboxes.engine import Attachment, ContainerId, Engine, Image
 from chaser.sandboxes.hardening import options
 from chaser.sandboxes.output import NOTHING, Output
 from chaser.sandboxes.replay import LogChannel, read_log
+from chaser.sandboxes.slots import Slots
 from chaser.sandboxes.spec import Launch, SandboxSpec, Terms
 from chaser.sandboxes.stop import Stop
 from chaser.sandboxes.traffic import Traffic
@@ -61,7 +64,7 @@ class Launcher:
         self._instance = instance
         self._clock = clock
         self._traffic = traffic
-        self._starts = asyncio.Semaphore(max_starting)
+        self._slots = Slots(max_starting, traffic)
         self._deadlines = deadlines
         self._log_max_bytes = log_max_bytes
 
@@ -78,18 +81,33 @@ class Launcher:
         Raises `Refused` where the image cannot serve, `Unavailable` with `start_timeout` or `engine_unavailable`.
         Whatever happens, what was created is removed again unless it is returned.
         """
+        return await self._slots.start(lambda: self._in_time(sandbox, spec, image, network, volumes))
+
+    async def prepare_ahead(
+        self, sandbox: SandboxId, spec: SandboxSpec, image: Image, network: str
+    ) -> Prepared | None:
+        """The same for a launch that is yet to come, after all that jobs wait for. None: it has given way to a job's
+        start, and was removed again."""
+        return await self._slots.start_ahead(lambda: self._in_time(sandbox, spec, image, network, {}))
+
+    async def _in_time(
+        self,
+        sandbox: SandboxId,
+        spec: SandboxSpec,
+        image: Image,
+        network: str,
+        volumes: Mapping[str, str],
+    ) -> Prepared:
         seconds = self._deadlines.start.total_seconds()
-        with self._traffic.starting():
-            async with self._starts:
-                try:
-                    async with asyncio.timeout(seconds):
-                        return await self._prepared(sandbox, spec, image, network, volumes)
-                except TimeoutError as error:
-                    message = (
-                        f"The sandbox was not ready within {seconds:g} s; look at the load of the engine's machine "
-                        "and at the engine's log."
-                    )
-                    raise Unavailable(Reason.START_TIMEOUT, message) from error
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._prepared(sandbox, spec, image, network, volumes)
+        except TimeoutError as error:
+            message = (
+                f"The sandbox was not ready within {seconds:g} s; look at the load of the engine's machine "
+                "and at the engine's log."
+            )
+            raise Unavailable(Reason.START_TIMEOUT, message) from error
 
     async def run(
         self,
@@ -119,7 +137,16 @@ class Launcher:
             NOTHING,
             stop,
         )
-        return await course.run(lambda: prepared.attachment.send(message(launch, terms.nonce)), begun)
+        with ExitStack() as handing:
+            handing.enter_context(self._traffic.starting())
+
+            async def first_step() -> None:
+                handing.close()
+                await begun()
+
+            return await course.run(
+                lambda: prepared.attachment.send(message(launch, terms.nonce)), first_step
+            )
 
     async def resume(
         self,

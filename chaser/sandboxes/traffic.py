@@ -14,7 +14,7 @@ class Traffic:
 
     @contextmanager
     def starting(self) -> Generator[None]:
-        """For the time of one start, its wait for a slot included."""
+        """For the time of one start that a job waits for, its wait for a slot included; or of a hand-over."""
         self._starting += 1
         self._quiet.clear()
         try:
@@ -24,10 +24,15 @@ class Traffic:
             if not self._starting:
                 self._quiet.set()
 
+    async def quiet(self) -> None:
+        """Until nothing is being started."""
+        while self._starting:
+            await self._quiet.wait()
+
     async def lull(self, seconds: float) -> None:
         """Until nothing is being started; `seconds` at the most."""
         try:
             async with asyncio.timeout(seconds):
-                await self._quiet.wait()
+                await self.quiet()
         except TimeoutError:
             return
