@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger()
 BATCH = 50
 """What one look at the store names at once."""
 DELIVERIES = 500
-"""Deliveries, or demands, that one transaction removes."""
+"""Deliveries, demands or sandboxes that one transaction removes."""
 GRACE = timedelta(hours=1)
 """Between an upload's end, after which no new job may name it, and its removal: a job that just did is stored by then."""
 SHORT_GRACE = timedelta(minutes=5)
@@ -48,6 +48,7 @@ class Swept:
     uploads: int
     strays: int
     demands: int = 0
+    sandboxes: int = 0
 
 
 class RetentionRows(Protocol):
@@ -60,6 +61,8 @@ class RetentionRows(Protocol):
     async def forget_deliveries(self, before: datetime, limit: int) -> int: ...
 
     async def forget_demands(self, before: datetime, limit: int) -> int: ...
+
+    async def forget_sandboxes(self, before: datetime, limit: int) -> int: ...
 
     async def expired_uploads(self, before: datetime, limit: int) -> Sequence[UploadId]: ...
 
@@ -108,6 +111,7 @@ class Retention:
             jobs=await self._jobs(now - self._periods.jobs),
             deliveries=await self._in_steps(self._rows.forget_deliveries, now - self._periods.deliveries),
             demands=await self._in_steps(self._rows.forget_demands, now - self._periods.jobs),
+            sandboxes=await self._in_steps(self._rows.forget_sandboxes, now - self._periods.deliveries),
             uploads=await self._expired(now - grace),
             strays=await self._strays(now - STRAY_AGE),
         )
@@ -118,6 +122,7 @@ class Retention:
                 jobs=swept.jobs,
                 deliveries=swept.deliveries,
                 demands=swept.demands,
+                sandboxes=swept.sandboxes,
                 uploads=swept.uploads,
                 strays=swept.strays,
             )

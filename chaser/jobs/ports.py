@@ -135,7 +135,7 @@ class Fence(StrEnum):
 class SandboxRow:
     """A sandbox that was named before it was made. `worker` is the start of the service that made it.
 
-    One that serves no job (it looks into a workspace) has neither job nor attempt.
+    One that serves no job (it looks into a workspace, or was made ahead of its need) has neither job nor attempt.
     """
 
     id: SandboxId
@@ -231,6 +231,15 @@ class JobStore(Protocol):
 
     async def name_sandbox(self, claim: Claim, row: SandboxRow) -> Fence:
         """Record the sandbox that is about to be made (and in `Job.sandbox_id`)."""
+        ...
+
+    async def name_ahead(self, row: SandboxRow) -> None:
+        """Record a sandbox that is about to be made for a job yet to come."""
+        ...
+
+    async def assign_sandbox(self, claim: Claim, sandbox_id: SandboxId) -> Fence | None:
+        """Give a sandbox that was made ahead to the attempt (and record it in `Job.sandbox_id`). None: it is not there
+        to be given any more; somebody removes it."""
         ...
 
     async def hand_over(self, claim: Claim, terms: Terms, at: datetime) -> Fence:

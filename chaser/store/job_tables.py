@@ -201,7 +201,7 @@ class SandboxesTable(TableRow, table=True):
 
     id: str = Field(sa_column=Column(Ident, primary_key=True))
     job_id: str | None = Field(sa_column=job_reference(nullable=True))
-    """None for one that serves no job, but looks into a workspace."""
+    """None for one that serves no job: it looks into a workspace, or was made ahead of its need."""
     attempt: int | None = Field(sa_column=Column(Integer))
     worker: str = Field(sa_column=Column(Ident, nullable=False))
     engine_id: str = Field(sa_column=Column(Text, nullable=False))

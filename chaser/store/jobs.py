@@ -116,6 +116,12 @@ class Jobs:
     async def name_sandbox(self, claim: Claim, row: SandboxRow) -> Fence:
         return await self._database.write(lambda connection: sandboxes.name(connection, claim, row))
 
+    async def name_ahead(self, row: SandboxRow) -> None:
+        await self._database.write(lambda connection: sandboxes.name_ahead(connection, row))
+
+    async def assign_sandbox(self, claim: Claim, sandbox_id: SandboxId) -> Fence | None:
+        return await self._database.write(lambda connection: sandboxes.assign(connection, claim, sandbox_id))
+
     async def hand_over(self, claim: Claim, terms: Terms, at: datetime) -> Fence:
         return await self._database.write(
             lambda connection: sandboxes.hand_over(connection, self._sealer, claim, terms, at)

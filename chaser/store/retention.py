@@ -53,6 +53,10 @@ class RetentionTables:
         """Demands of which nothing was heard since then, and whose job has ended, if they have one."""
         return await self._database.write(lambda connection: _forget_demands(connection, before, limit))
 
+    async def forget_sandboxes(self, before: datetime, limit: int) -> int:
+        """Sandboxes that served no job, and are confirmed gone since before then. A job's go with the job."""
+        return await self._database.write(lambda connection: _forget_sandboxes(connection, before, limit))
+
     async def expired_uploads(self, before: datetime, limit: int) -> Sequence[UploadId]:
         """Uploads that expired before then, and that no unfinished job names."""
         return await self._database.read(lambda connection: _expired(connection, before, limit))
@@ -109,6 +113,16 @@ def _forget_demands(connection: Connection, before: datetime, limit: int) -> int
     connection.execute(delete(workflow_runs).where(workflow_runs.c.read_at < before))
     connection.execute(delete(approvals).where(approvals.c.approved_at < before))
     return connection.execute(delete(demands).where(demands.c.workflow_job_id.in_(old))).rowcount
+
+
+def _forget_sandboxes(connection: Connection, before: datetime, limit: int) -> int:
+    old = (
+        select(sandboxes.c.id)
+        .where(sandboxes.c.job_id.is_(None), sandboxes.c.gone_at < before)
+        .order_by(sandboxes.c.id)
+        .limit(limit)
+    )
+    return connection.execute(delete(sandboxes).where(sandboxes.c.id.in_(old))).rowcount
 
 
 def _expired(connection: Connection, before: datetime, limit: int) -> Sequence[UploadId]:

@@ -36,6 +36,14 @@ _PROGRESS = (
     .where(sandboxes.c.job_id == bindparam("of_job"), sandboxes.c.attempt == bindparam("of_attempt"), _living)
     .values(progress=bindparam("document", type_=sandboxes.c.progress.type))
 )
+_AHEAD = (
+    select(sandboxes.c.id)
+    .where(_named, _living, sandboxes.c.job_id.is_(None), sandboxes.c.worker == bindparam("by"))
+    .with_for_update()
+)
+_ASSIGN = (
+    update(sandboxes).where(_named).values(job_id=bindparam("for_job"), attempt=bindparam("for_attempt"))
+)
 _STAY = select(sandboxes).where(_named, _living)
 _held = exists().where(jobs.c.id == sandboxes.c.job_id, jobs.c.sandbox_id == sandboxes.c.id, rule(LIVING))
 _LEFT = select(sandboxes).where(
@@ -49,6 +57,22 @@ def name(connection: Connection, claim: Claim, row: SandboxRow) -> Fence:
     if held is Fence.HELD:
         _refuse_second(connection, claim.job.id)
         connection.execute(_INSERT, asdict(row))
+    return held
+
+
+def name_ahead(connection: Connection, row: SandboxRow) -> None:
+    connection.execute(_INSERT, asdict(row))
+
+
+def assign(connection: Connection, claim: Claim, sandbox_id: SandboxId) -> Fence | None:
+    """Raises `Unavailable` while the sandbox of an earlier attempt may still be there."""
+    if connection.execute(_AHEAD, {"sandbox": sandbox_id, "by": claim.worker}).first() is None:
+        return None
+    held = fence.name_sandbox(connection, claim, sandbox_id)
+    if held is Fence.HELD:
+        _refuse_second(connection, claim.job.id)
+        given = {"sandbox": sandbox_id, "for_job": claim.job.id, "for_attempt": claim.attempt}
+        connection.execute(_ASSIGN, given)
     return held
 
 
