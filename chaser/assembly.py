@@ -64,7 +64,10 @@ def assemble(parts: Parts) -> Assembled:
     ours = _ours(parts)
     screening = _screening(parts, queue.intake, ours)
     heard = receiving(parts, queue.intake, ours, screen=screening.wake)
-    own = (queue.dispatcher, screening, parts.access, grounds.space, grounds.image_relief)
+    own = (
+        *(queue.dispatcher, screening, parts.access),
+        *(grounds.space, grounds.image_relief, grounds.pool),
+    )
     api = _api(parts, grounds, queue, screening, counting=(*own, *heard.counting))
     retention = _retention(parts)
     relief = Relief(grounds.space.crowded, parts.clock, (retention, grounds.image_relief))
@@ -83,6 +86,7 @@ def assemble(parts: Parts) -> Assembled:
             "retention": retention.watch,
             "relief": relief.watch,
             "sizes": grounds.sizes.run,
+            "pool": grounds.pool.run,
             "app": parts.access.watch,
             "screening": screening.watch,
             "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,

@@ -112,6 +112,8 @@ class ServiceLimits(Table):
     """how full these disks may be before what can be done without goes; 100: it stays"""
     disk_full_percent: Percent = 90
     """how full they may be before nothing new is started; 100: only `free_space_bytes` counts"""
+    free_memory_bytes: Bytes = 512 << 20
+    """memory that must be available on the engine's machine for a sandbox to be made ahead of its need"""
 
 
 class Deadlines(Table):

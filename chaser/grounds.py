@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from chaser.clock import Clock, SystemClock
 from chaser.config import Settings
+from chaser.headroom import Headroom, available_memory
 from chaser.ids import WorkerId, new_id
 from chaser.profiles import DEFAULT
 from chaser.runners.access import Access
@@ -22,7 +23,9 @@ from chaser.sandboxes.image_relief import ImageRelief
 from chaser.sandboxes.launcher import Launcher
 from chaser.sandboxes.networks import EngineNetworks
 from chaser.sandboxes.orphans import Orphans
+from chaser.sandboxes.pool import Pool
 from chaser.sandboxes.pulled_images import PulledImages
+from chaser.sandboxes.rack import wanted
 from chaser.sandboxes.registry import AllowList, Registries
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.shelf import ImageShelf, PullDeadlines
@@ -59,6 +62,7 @@ class Parts:
 class Grounds:
     worker: WorkerId
     host: Host
+    pool: Pool
     networks: EngineNetworks
     sizes: Sizes
     files: WorkspaceFiles
@@ -92,6 +96,20 @@ def ground(parts: Parts) -> Grounds:
     networks = EngineNetworks(DockerBridge(engine, store.instance_id))
     launcher = _launcher(parts, traffic)
     space = FreeSpace(_watermarks(settings), clock, settings.data_dir, settings.files_dir)
+    pool = Pool(
+        wanted(settings.profiles.values()),
+        engine,
+        images,
+        networks,
+        launcher,
+        removals,
+        store.jobs,
+        clock,
+        worker,
+        Headroom(
+            settings.limits.free_memory_bytes, space.shortage, available_memory if engine.local else None
+        ),
+    )
     uploads = Uploads(
         store.uploads,
         settings.files_dir / "uploads",
@@ -102,7 +120,8 @@ def ground(parts: Parts) -> Grounds:
     artifacts = Artifacts(store.artifacts, settings.files_dir / "artifacts")
     return Grounds(
         worker=worker,
-        host=Host(engine, images, networks, volumes, launcher, removals, disk_interval=LOOK_AT_DISKS),
+        host=Host(engine, images, networks, volumes, launcher, removals, pool, disk_interval=LOOK_AT_DISKS),
+        pool=pool,
         networks=networks,
         sizes=sizes,
         files=WorkspaceFiles(volumes, tools, uploads, _file_limits(settings)),

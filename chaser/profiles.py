@@ -111,6 +111,10 @@ class ProfileTable(Table):
     """what `runs-on` may name beside the profile's own label"""
     repositories: RepositoryPatterns = ("*/*",)
     """those whose workflows may use it; empty: it is for requests alone"""
+    min_warm: Annotated[int, Field(ge=0)] = 0
+    """sandboxes that are kept ready for requests"""
+    runner_min_warm: Annotated[int, Field(ge=0)] = 0
+    """sandboxes that are kept ready for GitHub's runners"""
     registries: Strings | None = None
     limits: LimitsTable = LimitsTable()
     maxima: MaximaTable = MaximaTable()
@@ -146,6 +150,8 @@ class ProfileTable(Table):
             max_running=self.max_running,
             runner_labels=frozenset(self.runner_labels),
             repositories=self.repositories,
+            min_warm=self.min_warm,
+            runner_min_warm=self.runner_min_warm,
         )
 
 

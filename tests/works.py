@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from chaser.clock import Clock, SystemClock
 from chaser.errors import Refused
+from chaser.headroom import Headroom
 from chaser.ids import JobId, KeyId, SandboxId, WorkerId, new_id, new_job_id
 from chaser.jobs.attempt import Attempts
 from chaser.jobs.caps import Caps
@@ -35,6 +36,8 @@ from chaser.sandboxes.host import Host
 from chaser.sandboxes.launcher import Deadlines, Launcher
 from chaser.sandboxes.networks import BridgeReady, EngineNetworks
 from chaser.sandboxes.output import OutputLimits
+from chaser.sandboxes.pool import Pool
+from chaser.sandboxes.rack import wanted
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.spec import Files, Isolation, Launch, Limits, Network, Profile, PullPolicy, SandboxSpec
 from chaser.sandboxes.stop import Stop
@@ -57,6 +60,7 @@ PROFILE = Profile(
 )
 PROFILES = {"default": PROFILE, "other": replace(PROFILE, name="other")}
 BOUNDS = Bounds(default_timeout=timedelta(seconds=60), max_timeout=timedelta(hours=1))
+AMPLE_ROOM = Headroom(0, lambda: None, None)
 SEALING = SealingKey(bytes(range(32)))
 
 
@@ -173,6 +177,7 @@ class Works:
     engine: FakeEngine
     kind: Watchful
     host: Host
+    pool: Pool
     completion: Completion
     dispatcher: Dispatcher
     intake: Intake
@@ -181,10 +186,15 @@ class Works:
     clock: Clock
     worker: WorkerId
     spool: Path
-    loop: "asyncio.Task[None] | None" = None
+    loops: "list[asyncio.Task[None]]" = field(default_factory=list["asyncio.Task[None]"])
 
     def start(self) -> None:
-        self.loop = asyncio.create_task(self.dispatcher.run(), name="dispatcher")
+        self.start_queue()
+        self.loops.append(asyncio.create_task(self.pool.run(), name="pool"))
+
+    def start_queue(self) -> None:
+        """Alone: nothing is made ahead."""
+        self.loops.append(asyncio.create_task(self.dispatcher.run(), name="dispatcher"))
 
     async def open(self) -> None:
         """Begin the lease; whoever had this seat before is known to be dead."""
@@ -192,9 +202,9 @@ class Works:
 
     async def stop(self) -> None:
         """As the service stops: it lets go of what runs."""
-        if self.loop is not None:
-            self.loop.cancel()
-            await asyncio.gather(self.loop, return_exceptions=True)
+        for loop in self.loops:
+            loop.cancel()
+        await asyncio.gather(*self.loops, return_exceptions=True)
         await self.dispatcher.stop()
         await self.lease.end()
         await self.host.removals.drain(10)
@@ -270,6 +280,7 @@ def works(
     held: Callable[[], str | None] = lambda: None,
     deadlines: Deadlines | None = None,
     output: OutputLimits | None = None,
+    min_warm: int = 0,
 ) -> Works:
     clock = clock or SystemClock()
     worker = WorkerId(new_id("wrk", SystemClock().now()))
@@ -284,15 +295,20 @@ def works(
         deadlines=deadlines or Deadlines(),
         log_max_bytes=1 << 26,
     )
-    host = Host(
+    images, networks = Present(engine), EngineNetworks(NoBridge())
+    pool = Pool(
+        wanted([replace(PROFILE, min_warm=min_warm)]),
         engine,
-        Present(engine),
-        EngineNetworks(NoBridge()),
-        NoVolumes(),
+        images,
+        networks,
         launcher,
         removals,
-        disk_interval=0.02,
+        store.jobs,
+        clock,
+        worker,
+        AMPLE_ROOM,
     )
+    host = Host(engine, images, networks, NoVolumes(), launcher, removals, pool, disk_interval=0.02)
     kind = Watchful(PROFILES)
     kinds: dict[str, AnyKind] = {kind.name: kind, Errand.name: Errand()}
     limits = output or OutputLimits()
@@ -339,7 +355,7 @@ def works(
         held=reaper.held,
     )
     return Works(
-        store, engine, kind, host, completion, dispatcher, intake, lease, reaper, clock, worker, spool
+        store, engine, kind, host, pool, completion, dispatcher, intake, lease, reaper, clock, worker, spool
     )
 
 

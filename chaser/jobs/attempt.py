@@ -203,12 +203,32 @@ class Attempts:
         ledger.pull_ms = ledger.since(at)
         at = self._clock.monotonic()
         network = await self._host.networks.named(spec.network)
-        row = await self._named(claim)
-        ledger.sandbox_id = row.id
-        volumes = await self._host.volumes.ready(row.id, spec)
-        prepared = await self._host.launcher.prepare(row.id, spec, ledger.image, network, volumes)
+        prepared = await self._taken(claim, spec, network, ledger)
+        if prepared is None:
+            row = await self._named(claim)
+            ledger.sandbox_id = row.id
+            volumes = await self._host.volumes.ready(row.id, spec)
+            prepared = await self._host.launcher.prepare(row.id, spec, ledger.image, network, volumes)
         ledger.prepare_ms = ledger.since(at)
         return prepared
+
+    async def _taken(self, claim: Claim, spec: SandboxSpec, network: str, ledger: Ledger) -> Prepared | None:
+        """One that was made ahead, which is the row's from here on; none: there is none for this."""
+        assert ledger.image is not None
+        while (ready := self._host.pool.take(spec, ledger.image, network)) is not None:
+            ledger.sandbox_id, given = ready.id, None
+            try:
+                given = await self._store.assign_sandbox(claim, ready.id)
+            finally:
+                if given is not Fence.HELD:
+                    ready.attachment.close()
+            if given is not None:
+                held(given)
+                ledger.warm = True
+                return ready
+            self._host.removals.remove(ready.id)
+            ledger.sandbox_id = None
+        return None
 
     async def _named(self, claim: Claim) -> SandboxRow:
         now = self._clock.now()

@@ -22,6 +22,8 @@ class Ledger:
     handed_over: bool = False
     """Whether the sandbox may have been given its launch: from then on it belongs to the row, not to this process."""
     taken_over: bool = False
+    warm: bool = False
+    """Whether the sandbox was ready before the job came to it."""
     image: Image | None = None
     output_bytes: int = 0
     collected: Collected = field(default_factory=Collected)
@@ -46,7 +48,7 @@ class Ledger:
                 "start_ms": self.start_ms,
                 "run_ms": self.run_ms,
                 "total_ms": milliseconds(now - self.job.created_at),
-                "warm": False,
+                "warm": self.warm,
             },
         }
 

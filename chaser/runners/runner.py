@@ -99,15 +99,7 @@ class Runner(SandboxKind[RunnerInput]):
     def spec(self, job: Job) -> SandboxSpec:
         self._enrolments.possible()
         profile = self._profile(job)
-        return SandboxSpec(
-            image=profile.runner_image,
-            profile=profile.name,
-            isolation=profile.runner_isolation,
-            network=profile.network,
-            limits=_limits(job, profile),
-            runtime=profile.runtime,
-            registries=profile.registries,
-        )
+        return replace(profile.runner, limits=_limits(job, profile))
 
     async def launch(self, job: Job, image: Image) -> Launch:
         profile, ages = self._profile(job), self._ages()

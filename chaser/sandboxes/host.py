@@ -7,9 +7,9 @@ from typing import Protocol
 
 from chaser.ids import SandboxId
 from chaser.sandboxes.disk_watch import watch_disk
-from chaser.sandboxes.engine import ContainerId, Engine
+from chaser.sandboxes.engine import ContainerId, Engine, Image
 from chaser.sandboxes.images import ImageSource
-from chaser.sandboxes.launcher import Launcher
+from chaser.sandboxes.launcher import Launcher, Prepared
 from chaser.sandboxes.removals import Removals
 from chaser.sandboxes.spec import Network, SandboxSpec
 from chaser.sandboxes.stop import Stop
@@ -34,6 +34,13 @@ class Volumes(Protocol):
         ...
 
 
+class Ready(Protocol):
+    def take(self, spec: SandboxSpec, image: Image, network: str) -> Prepared | None:
+        """A sandbox that was made just so, ahead of its need, and is nobody's any more but the caller's; none: there is
+        none. `network` is the engine's name for the spec's."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     engine: Engine
@@ -42,6 +49,7 @@ class Host:
     volumes: Volumes
     launcher: Launcher
     removals: Removals
+    pool: Ready
     disk_interval: float
     """Seconds between two looks at a sandbox's disk use."""
 

@@ -99,6 +99,31 @@ class Profile:
     """What `runs-on` may name beside the profile's own label; in lower case."""
     repositories: tuple[str, ...] = ("*/*",)
     """Patterns of the GitHub repositories whose workflows may use it."""
+    min_warm: int = 0
+    """How many sandboxes are kept ready for its requests."""
+    runner_min_warm: int = 0
+    """How many are kept ready for GitHub's runners."""
+
+    @property
+    def usual(self) -> "SandboxSpec":
+        """The sandbox of a request that says nothing but the profile."""
+        return self._spec(self.image, self.isolation)
+
+    @property
+    def runner(self) -> "SandboxSpec":
+        """The sandbox of a runner whose label names no size."""
+        return self._spec(self.runner_image, self.runner_isolation)
+
+    def _spec(self, image: str, isolation: Isolation) -> "SandboxSpec":
+        return SandboxSpec(
+            image=image,
+            profile=self.name,
+            isolation=isolation,
+            network=self.network,
+            limits=self.limits,
+            runtime=self.runtime,
+            registries=self.registries,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class Reckoning:
         )
         service.expect_nothing_left()
         until(
-            lambda: not service.rows("SELECT id FROM sandboxes WHERE gone_at IS NULL"),
+            lambda: len(service.rows("SELECT id FROM sandboxes WHERE gone_at IS NULL")) == service.made_ahead,
             "every sandbox to be gone in its row too",
         )
         assert not service.rows("SELECT job_id FROM turns")

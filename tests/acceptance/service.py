@@ -230,9 +230,17 @@ class Service:
     def containers(self, *, running: bool = False) -> Sequence[str]:
         return self.docker.containers(self.instance, running=running)
 
+    @property
+    def made_ahead(self) -> int:
+        """How many of its containers wait for jobs to come, when all is at rest."""
+        return sum(int(value) for name, value in self.environ.items() if name.endswith("MIN_WARM"))
+
     def expect_nothing_left(self) -> None:
-        """Its containers go in the background, soon after the answer."""
-        until(lambda: not self.containers(), f"the containers of {self.instance} to be removed")
+        """Its containers go in the background, soon after the answer; those that were made ahead are there again."""
+        until(
+            lambda: len(self.containers()) == self.made_ahead,
+            f"the containers of {self.instance} to be removed",
+        )
 
     def _answers(self, path: str) -> bool:
         assert self.alive, f"the service has ended:\n{self.log}"

@@ -53,6 +53,10 @@ def test_what_is_not_said_is_the_profiles() -> None:
     assert job.input["timeout_ms"] == 600_000
 
 
+def test_a_request_that_says_nothing_has_the_sandbox_that_is_kept_ready_for_its_profile() -> None:
+    assert EXEC.spec(job_of()) == PROFILE.usual
+
+
 async def test_what_is_said_reaches_the_sandbox() -> None:
     job = job_of(
         image="node:22",

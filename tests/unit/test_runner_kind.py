@@ -171,6 +171,10 @@ def test_the_sandbox_is_the_profiles_for_runners() -> None:
     assert (spec.profile, spec.network, spec.limits) == ("large", Network.INTERNET, LARGE.limits)
 
 
+def test_without_sizes_it_is_the_one_that_is_kept_ready_for_runners() -> None:
+    assert runner(Registry()).spec(job()) == LARGE.runner
+
+
 @pytest.mark.parametrize(
     ("said", "cpus", "memory"),
     [

@@ -51,6 +51,8 @@ class DockerEngine:
         self.host = host or DEFAULT_HOST
         if not self.host.startswith((UNIX, "tcp://")):
             raise ConfigError((f"docker_host: {self.host} is neither unix://… nor tcp://…",))
+        self.local = self.host.startswith(UNIX)
+        """Whether it is this machine's."""
         self._instance = instance
         self._calls = Calls()
         self._volumes = DockerVolumes(self.run)
@@ -89,7 +91,6 @@ class DockerEngine:
 
     async def _ask_info(self) -> EngineInfo:
         answer = cast("dict[str, Any]", await self.run(lambda client: client.info()))
-        local = self.host.startswith(UNIX)
         return EngineInfo(
             id=answer["ID"],
             version=answer["ServerVersion"],
@@ -100,8 +101,8 @@ class DockerEngine:
             root_dir=answer["DockerRootDir"],
             architecture=answer["Architecture"],
             rootless="name=rootless" in answer.get("SecurityOptions", ()),
-            local=local,
-            nofile_ceiling=nofile_ceiling(self.host.removeprefix(UNIX)) if local else None,
+            local=self.local,
+            nofile_ceiling=nofile_ceiling(self.host.removeprefix(UNIX)) if self.local else None,
         )
 
     async def image(self, reference: str) -> Image | None:
