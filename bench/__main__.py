@@ -24,6 +24,7 @@ def help_time() -> None:
 
 PARTS: Mapping[str, Callable[[], None]] = {
     "cold": containers.cold,
+    "warm": containers.warm,
     "burst": containers.burst,
     "flood": containers.flood,
     "help": help_time,

@@ -35,6 +35,33 @@ def cold() -> None:
     )
 
 
+def warm() -> None:
+    """`true` in a sandbox that is ready, and in one that is not, in turn."""
+    ready = {
+        "CHASER_PROFILES__WARM__IMAGE": IMAGE,
+        "CHASER_PROFILES__WARM__NETWORK": "none",
+        "CHASER_PROFILES__WARM__MIN_WARM": "1",
+    }
+    with running(**ready) as service:
+        pairs = [(_warm(service), timed(lambda: service.exec("true"))) for _ in range(3 + ROUNDS)][3:]
+    ours, colds = (statistics.median(column) for column in zip(*pairs, strict=True))
+    say(
+        "warm exec, median",
+        f"{ours * 1000:.1f} ms against {colds * 1000:.0f} ms cold",
+        f"ratio {ours / colds:.2f}",
+    )
+
+
+def _warm(service: Service) -> float:
+    service.await_warm()
+    begun = time.perf_counter()
+    answer = service.exec("true", profile="warm")
+    taken = time.perf_counter() - begun
+    if not answer["timings"]["warm"]:
+        raise RuntimeError("it was given none that was ready")
+    return taken
+
+
 def burst() -> None:
     """Sixteen at once, several times in turn."""
     client = docker.from_env(max_pool_size=BURST)

@@ -1,5 +1,6 @@
-"""From GitHub's delivery to a sandbox that holds its runner's configuration, beside what is the least of it: the start of a
-sandbox of the same image, and the simulated GitHub's own time to make a configuration. In turn, in one run."""
+"""From GitHub's delivery to a sandbox that holds its runner's configuration, in one that is made then and in one that is
+ready, beside what is the least of it: the start of a sandbox of the same image, and the simulated GitHub's own time to make a
+configuration. In turn, in one run."""
 
 import hashlib
 import hmac
@@ -52,6 +53,7 @@ def measure() -> None:
                 "CHASER_PROFILES__DEFAULT__RUNNER_IMAGE": IMAGE,
                 "CHASER_PROFILES__DEFAULT__ISOLATION": "sudo",
                 "CHASER_PROFILES__DEFAULT__NETWORK": "none",
+                "CHASER_PROFILES__WARM__RUNNER_MIN_WARM": "1",
             }
             with running(**settings) as service:
                 _measure(service, _Mint(port, key.read_text()))
@@ -60,14 +62,18 @@ def measure() -> None:
 
 
 def _measure(service: Service, mint: "_Mint") -> None:
-    rounds = [(_cold(service), timed(mint.call), _delivered(service)) for _ in range(WARM_UP + ROUNDS)]
-    colds, mints, ours = zip(*rounds[WARM_UP:], strict=True)
-    cold, minted, held = (statistics.median(each) * 1000 for each in (colds, mints, ours))
+    rounds = [
+        (_cold(service), timed(mint.call), _delivered(service, "chaser"), _delivered_warm(service))
+        for _ in range(WARM_UP + ROUNDS)
+    ]
+    columns = zip(*rounds[WARM_UP:], strict=True)
+    cold, minted, held, warm = (statistics.median(each) * 1000 for each in columns)
     say(
         "delivery to configuration, median",
         f"{held:.0f} ms against {cold:.0f} + {minted:.1f} ms",
         f"{held - cold - minted:+.0f} ms, at most +30",
     )
+    say("  in a sandbox that is ready", f"{warm:.0f} ms against {held:.0f} ms", f"ratio {warm / held:.2f}")
 
 
 def _cold(service: Service) -> float:
@@ -77,9 +83,14 @@ def _cold(service: Service) -> float:
     return float(answer["output"].split()[0]) - begun
 
 
-def _delivered(service: Service) -> float:
+def _delivered_warm(service: Service) -> float:
+    service.await_warm()
+    return _delivered(service, "chaser-warm")
+
+
+def _delivered(service: Service, label: str) -> float:
     """From the delivery to the runner's first act."""
-    job = Job(("chaser",))
+    job = Job((label,))
     begun = time.time()
     _deliver(service, workflow_job("queued", job))
     runner = service.call("GET", f"/v1/github/jobs/{job.id}")["job_id"]

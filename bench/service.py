@@ -30,6 +30,28 @@ class Service:
             "POST", "/v1/exec", {"command": command, "image": IMAGE, "network": "none", **fields}
         )
 
+    def await_warm(self) -> None:
+        """Until all the sandboxes that it is to keep ready are."""
+        deadline = time.monotonic() + 60
+        while (measures := self._measures())["chaser_warm_ready"] < measures["chaser_warm_wanted"]:
+            if time.monotonic() > deadline:
+                raise RuntimeError("no sandbox has become ready; the service's log says why")
+            time.sleep(0.02)
+
+    def _measures(self) -> dict[str, float]:
+        """The sums over all labels."""
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/metrics", headers={"Authorization": f"Bearer {self.key}"}
+        )
+        sums: dict[str, float] = {}
+        with urllib.request.urlopen(asked) as answer:
+            for line in answer.read().decode().splitlines():
+                if not line.startswith("#"):
+                    labelled, _, value = line.rpartition(" ")
+                    name = labelled.partition("{")[0]
+                    sums[name] = sums.get(name, 0) + float(value)
+        return sums
+
     def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """One request, and its answer. Raises `RuntimeError` for anything but a success."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}

@@ -221,6 +221,19 @@ async def test_without_memory_to_spare_none_is_made(site: Site) -> None:
         assert (water.named, water.ready) == ([], [])
 
 
+async def test_when_memory_runs_out_those_that_are_ready_go_and_no_more_are_made(site: Site) -> None:
+    async with pond(site, 2) as water:
+        _, second = await water.filled(2)
+        water.machine.memory = GIB // 2 - 1
+
+        taken = water.take()
+        assert taken is not None
+        await water.until_gone(second)
+
+        assert (water.ready, len(water.named)) == ([], 2)
+        await site.engine.remove(taken.container)
+
+
 async def test_a_jobs_start_goes_before_one_made_ahead(faulty: Site) -> None:
     """With one slot in all, taken by a start that gets no answer."""
     assert isinstance(faulty.engine, FakeEngine)
