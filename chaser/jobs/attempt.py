@@ -147,6 +147,7 @@ class Attempts:
         assert stay.terms is not None
         terms, sandbox = stay.terms, stay.row.id
         ledger.sandbox_id, ledger.handed_over, ledger.taken_over = sandbox, True, True
+        ledger.warm = stay.row.created_at < claim.job.queued_at
         container = await self._found(sandbox, stop)
         if container is None:
             stop.check()

@@ -150,6 +150,23 @@ async def test_a_job_that_was_cancelled_on_its_way_to_it_leaves_nothing(town: To
     await nothing_left(works)
 
 
+async def test_a_stop_leaves_one_that_was_handed_its_launch_to_whoever_takes_it_over(town: Town) -> None:
+    before = await town.works(min_warm=1)
+    (mine,) = await ready(before, 1)
+    job_id = await before.submit("echo before; sleep 0.5; echo after")
+    await before.printed(job_id, b"before")
+    await before.stop()
+    assert await present(town.engine) == [container_name(mine)]
+
+    after = await town.works()
+    await after.reaper.look()
+    job = await after.ended(job_id)
+
+    assert (job.status, job.sandbox_id, warm(job), job.attempt) == (Status.SUCCEEDED, mine, True, 1)
+    assert await after.text(job_id) == b"before\nafter\n"
+    await nothing_left(after)
+
+
 async def test_a_stop_removes_all_that_are_ready(town: Town) -> None:
     works = await town.works(min_warm=3)
     await ready(works, 3)
