@@ -191,6 +191,7 @@ async def test_a_job_that_no_delivery_told_of_is_found_at_the_start(scene: Scene
 
 
 async def test_a_look_that_is_taken_again_changes_nothing(scene: Scene) -> None:
+    """P3: jobs are known by their ids, and never counted."""
     scene.start(jobs=3)
     service = scene.service()
     await service.look()
@@ -413,7 +414,7 @@ async def test_a_running_job_that_github_does_not_show_is_let_run(scene: Scene) 
 
 @pytest.mark.parametrize("status", [0, 500, 503, 403])
 async def test_nothing_is_concluded_from_no_answer(scene: Scene, status: int) -> None:
-    """What GitHub does not say is not so; 403 is an App whose permission was taken away."""
+    """P5: what GitHub does not say is not so; 403 is an App whose permission was taken away."""
     scene.start(jobs=2)
     service = scene.service()
     await service.look()
