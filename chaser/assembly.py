@@ -35,6 +35,7 @@ from chaser.relief import Relief
 from chaser.retention import Periods, Retention
 from chaser.runners.decide import Ours
 from chaser.runners.enrolment import Enrolments
+from chaser.runners.gate import Gate
 from chaser.runners.labels import Grammar, architecture
 from chaser.runners.latency_measures import LatencyMeasures
 from chaser.runners.registration import name_prefix
@@ -60,12 +61,13 @@ class Queue:
 
 def assemble(parts: Parts) -> Assembled:
     grounds = ground(parts)
-    queue = _queue(parts, grounds)
     ours = _ours(parts)
+    gate = Gate(parts.store.demands, ours)
+    queue = _queue(parts, grounds, gate)
     screening = _screening(parts, queue.intake, ours)
     heard = receiving(parts, queue.intake, ours, screen=screening.wake)
     own = (
-        *(queue.dispatcher, screening, parts.access),
+        *(queue.dispatcher, screening, gate, parts.access),
         *(grounds.space, grounds.image_relief, grounds.pool),
     )
     api = _api(parts, grounds, queue, screening, counting=(*own, *heard.counting))
@@ -96,7 +98,7 @@ def assemble(parts: Parts) -> Assembled:
     return service, api, heard.webhook
 
 
-def _queue(parts: Parts, grounds: Grounds) -> Queue:
+def _queue(parts: Parts, grounds: Grounds, gate: Gate) -> Queue:
     jobs, clock, completion = parts.store.jobs, parts.clock, Completion()
     # Filled in below: some kinds cancel jobs, and so need the intake, which needs what drives them.
     every: dict[str, AnyKind] = {}
@@ -110,7 +112,7 @@ def _queue(parts: Parts, grounds: Grounds) -> Queue:
         stop_running=dispatcher.stop_running,
     )
     deletions = Deletions(parts.store.workspaces, parts.engine, intake, completion)
-    every.update(_kinds(parts, grounds, deletions))
+    every.update(_kinds(parts, grounds, gate, deletions))
     reaper = Reaper(
         every,
         jobs,
@@ -134,10 +136,11 @@ def _queue(parts: Parts, grounds: Grounds) -> Queue:
     return Queue(completion, every, deletions, dispatcher, intake, lease, reaper)
 
 
-def _kinds(parts: Parts, grounds: Grounds, deletions: Deletions) -> Mapping[str, AnyKind]:
+def _kinds(parts: Parts, grounds: Grounds, gate: Gate, deletions: Deletions) -> Mapping[str, AnyKind]:
     runner = Runner(
         parts.settings.profiles,
         Enrolments(parts.store.instance_id, parts.access.registrar, parts.store.runners, parts.clock),
+        gate,
         parts.access.ages,
         parts.clock,
         parts.settings.public_url,
@@ -248,7 +251,8 @@ def _api(
 def _ours(parts: Parts) -> Ours:
     github = parts.settings.github
     grammar = Grammar(parts.settings.profiles, github.label_prefix, architecture(platform.machine()))
-    return Ours(grammar, github.policy, name_prefix(parts.store.instance_id))
+    names = name_prefix(parts.store.instance_id)
+    return Ours(grammar, github.policy, names, refusal_runners=github.refusal_runners)
 
 
 def _screening(parts: Parts, intake: Intake, ours: Ours) -> Screening:

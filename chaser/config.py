@@ -230,6 +230,8 @@ class GitHub(Table):
     """what is done with runs of public repositories whose commit is from a fork, where no rule fits"""
     rules: RuleTables = ()
     """the first that fits decides whether a run runs"""
+    refusal_runners: bool = False
+    """whether a refused job gets a runner that says so in its log, and fails it; else it waits until GitHub gives it up"""
     runner_group: Annotated[str, Field(min_length=1)] | None = None
     """the organizations' runner group to register runners in; none: their default one"""
     max_running_per_repository: Count | None = None

@@ -54,6 +54,7 @@ from chaser.keys import ALL_SCOPES, ApiKey
 from chaser.runners.budget import Spending
 from chaser.runners.decide import Ours
 from chaser.runners.enrolment import Enrolments
+from chaser.runners.gate import Gate
 from chaser.runners.labels import Grammar
 from chaser.runners.latency_measures import LatencyMeasures
 from chaser.runners.policy import Policy
@@ -267,10 +268,11 @@ async def service(
         stop_running=lambda job_id, reason: hands.stopped.put_nowait((job_id, reason)),
     )
     profiles = profiles or {"default": PROFILE}
+    ours = Ours(Grammar(profiles), Policy(("*/*",)), name_prefix(store.instance_id))
     screening = Screening(
         store.screenings,
         lambda: None,
-        Ours(Grammar(profiles), Policy(("*/*",)), name_prefix(store.instance_id)),
+        ours,
         clock,
         awaken=intake.awaken,
         cancelled=lambda _: None,
@@ -304,6 +306,7 @@ async def service(
                 Runner(
                     profiles,
                     Enrolments(store.instance_id, lambda: None, store.runners, clock),
+                    Gate(store.demands, ours),
                     lambda: None,
                     clock,
                 ),

@@ -21,7 +21,7 @@ from chaser.jobs.dispatcher import Dispatcher
 from chaser.jobs.driver import Driver
 from chaser.jobs.intake import Intake
 from chaser.jobs.job import NO_SECRETS, Job, NewJob, Status, Verdict
-from chaser.jobs.kind import Admitted, AnyKind, Bounds, Ear, ServiceKind
+from chaser.jobs.kind import Admitted, AnyKind, Bounds, Ear, Plant, ServiceKind
 from chaser.jobs.kinds.exec import Exec, ExecRequest
 from chaser.jobs.lease import Lease
 from chaser.jobs.logs import Frame, Stream
@@ -39,7 +39,17 @@ from chaser.sandboxes.output import OutputLimits
 from chaser.sandboxes.pool import Pool
 from chaser.sandboxes.rack import wanted
 from chaser.sandboxes.removals import Removals
-from chaser.sandboxes.spec import Files, Isolation, Launch, Limits, Network, Profile, PullPolicy, SandboxSpec
+from chaser.sandboxes.spec import (
+    Files,
+    Isolation,
+    Launch,
+    Limits,
+    Network,
+    Profile,
+    PullPolicy,
+    RootFile,
+    SandboxSpec,
+)
 from chaser.sandboxes.stop import Stop
 from chaser.sandboxes.traffic import Traffic
 from chaser.store.engines import sqlite_url
@@ -107,6 +117,8 @@ class NoFiles:
         self, container: ContainerId, files: Files, spec: SandboxSpec, image: Image
     ) -> None: ...
 
+    async def plant(self, container: ContainerId, files: Sequence[RootFile]) -> None: ...
+
     async def collect(
         self, container: ContainerId, job_id: JobId, files: Files, image: Image | None
     ) -> Collected:
@@ -133,7 +145,7 @@ class Watchful(Exec):
             raise self.faults.pop(0)
         return await super().launch(job, image)
 
-    def ear(self, job: Job) -> Ear:
+    def ear(self, job: Job, plant: Plant) -> Ear:
         async def heard(frames: Sequence[Frame]) -> None:
             self.heard += [frame.data for frame in frames]
 

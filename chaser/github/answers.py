@@ -47,6 +47,7 @@ class RunnerGroupAnswer(_Answer):
     visibility: str
     """`all`, `selected` or `private`"""
     default: bool
+    allows_public_repositories: bool = False
 
 
 class RunnerGroupsAnswer(_Answer):

@@ -23,6 +23,13 @@ DEFAULT_GROUP = 1
 _STALE_SECONDS = 15 * 60
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    id: int
+    public: bool
+    """Whether public repositories may use it too; where GitHub does not say, they may."""
+
+
 @dataclass(slots=True)
 class _Known:
     """What is known of one organization's groups. The lock makes those who come during a look wait for it."""
@@ -42,19 +49,19 @@ class RunnerGroups:
         self._name = name
         self._known: dict[str, _Known] = {}
 
-    async def group_for(self, owner: Owner, organization: str) -> int:
-        """The group's id. Raises `Refused` if there is no such group, or if it does not let the repository in."""
+    async def group_for(self, owner: Owner, organization: str) -> Group:
+        """The group to use. Raises `Refused` if there is no such group, or if it does not let the repository in."""
         known = self._known.setdefault(organization, _Known())
         async with known.lock:
             if known.stale_at <= self._clock.monotonic():
                 known.group, known.allowed = await self._look(owner, organization), set()
                 known.stale_at = self._clock.monotonic() + _STALE_SECONDS
             if known.group is None:
-                return DEFAULT_GROUP
+                return Group(DEFAULT_GROUP, public=True)
             if owner.repository not in known.allowed:
                 await self._check(owner, organization, known.group)
                 known.allowed.add(owner.repository)
-            return known.group.id
+            return Group(known.group.id, known.group.allows_public_repositories)
 
     async def _look(self, owner: Owner, organization: str) -> RunnerGroupAnswer | None:
         """None: GitHub shows no groups (an older Enterprise Server), and none is asked for by name."""

@@ -11,7 +11,7 @@ from chaser.errors import Refused, Unavailable
 from chaser.github.answers import ActionsAnswer, JitAnswer, RunnerAnswer, RunnersAnswer
 from chaser.github.budget import Urgency
 from chaser.github.client import AppClient
-from chaser.github.groups import DEFAULT_GROUP, RunnerGroups
+from chaser.github.groups import DEFAULT_GROUP, Group, RunnerGroups
 from chaser.github.installations import Installations
 from chaser.github.paging import pages
 from chaser.github.permissions import (
@@ -62,9 +62,10 @@ class AppRegistrar:
         """None: the name is taken."""
         doing = f"registering a runner for {owner.repository}"
         place = await self._place(owner)
+        group = await self._group(owner, place)
         body: dict[str, object] = {
             "name": name,
-            "runner_group_id": await self._group(owner, place),
+            "runner_group_id": group.id,
             "labels": list(labels),
             "work_folder": _WORK_FOLDER,
         }
@@ -85,11 +86,12 @@ class AppRegistrar:
         if answer.status == 409:
             return None
         made = read(JitAnswer, answer, doing)
-        return Minted(made.runner.id, made.runner.name, Secret(made.encoded_jit_config.get_secret_value()))
+        secret = Secret(made.encoded_jit_config.get_secret_value())
+        return Minted(made.runner.id, made.runner.name, secret, public=group.public)
 
-    async def _group(self, owner: Owner, place: _Place) -> int:
+    async def _group(self, owner: Owner, place: _Place) -> Group:
         if place.organization is None:
-            return DEFAULT_GROUP
+            return Group(DEFAULT_GROUP, public=False)
         return await self._groups.group_for(owner, place.organization)
 
     async def _actions_enabled(self, owner: Owner) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -33,7 +34,7 @@ from chaser.sandboxes.host import Host
 from chaser.sandboxes.labels import container_name
 from chaser.sandboxes.launcher import Prepared
 from chaser.sandboxes.output import Output, OutputLimits
-from chaser.sandboxes.spec import Files, SandboxSpec, Terms
+from chaser.sandboxes.spec import Files, RootFile, SandboxSpec, Terms
 from chaser.sandboxes.stop import Stop, StopRequested
 
 CLEAR = timedelta(seconds=5)
@@ -58,6 +59,10 @@ class Courier(Protocol):
     """Brings files into a sandbox that waits, and fetches them from one that has ended."""
 
     async def deliver(self, container: ContainerId, files: Files, spec: SandboxSpec, image: Image) -> None:
+        """Raises `Refused(input_unusable)`."""
+        ...
+
+    async def plant(self, container: ContainerId, files: Sequence[RootFile]) -> None:
         """Raises `Refused(input_unusable)`."""
         ...
 
@@ -118,12 +123,21 @@ class Attempts:
             if files is not None:
                 await stop.guard(self._courier.deliver(prepared.container, files, spec, ledger.image))
             launch = await stop.guard(kind.launch(claim.job, ledger.image))
+            await stop.guard(self._courier.plant(prepared.container, launch.root_files))
             terms = launch.terms(secrets.token_hex(16))
             start = Progress(seq=await self._logs.last_seq(claim.job.id))
             await self._note_hand_over(claim, terms, ledger)
             return await self._follow(
                 claim,
-                Handed(prepared.id, prepared.container, terms, start, spec, files, kind.ear(claim.job)),
+                Handed(
+                    prepared.id,
+                    prepared.container,
+                    terms,
+                    start,
+                    spec,
+                    files,
+                    kind.ear(claim.job, partial(self._courier.plant, prepared.container)),
+                ),
                 stop,
                 ledger,
                 lambda output, begun: self._host.launcher.run(prepared, launch, terms, output, stop, begun),
@@ -161,7 +175,15 @@ class Attempts:
         progress = replace(stay.progress, seq=last)
         return await self._follow(
             claim,
-            Handed(sandbox, container, terms, progress, spec, files, kind.ear(claim.job)),
+            Handed(
+                sandbox,
+                container,
+                terms,
+                progress,
+                spec,
+                files,
+                kind.ear(claim.job, partial(self._courier.plant, container)),
+            ),
             stop,
             ledger,
             lambda output, begun: self._host.launcher.resume(

@@ -22,12 +22,14 @@ from chaser.jobs.reason import Reason
 from chaser.keys import Scope
 from chaser.sandboxes.ending import Ending
 from chaser.sandboxes.engine import Image
-from chaser.sandboxes.spec import Files, Launch, SandboxSpec, WorkspaceMode
+from chaser.sandboxes.spec import Files, Launch, RootFile, SandboxSpec, WorkspaceMode
 
 log = structlog.stdlib.get_logger()
 InputT = TypeVar("InputT", bound=BaseModel)
 Ear = Callable[[Sequence[Frame]], Awaitable[None]]
 """Raises nothing: what it hears has been stored, and is told once."""
+Plant = Callable[[Sequence[RootFile]], Awaitable[None]]
+"""Puts files into the sandbox while it runs. Raises `Refused` and `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,8 @@ class SandboxKind(Kind[InputT]):
         """What goes in before and comes out after; none: nothing."""
         return None
 
-    def ear(self, job: Job) -> Ear | None:
-        """What is told of the sandbox's output, once it is stored; none: nobody listens."""
+    def ear(self, job: Job, plant: Plant) -> Ear | None:
+        """What is told of the sandbox's output, once it is stored; none: nobody listens. `plant` is a way to answer."""
         return None
 
     async def release(self, job: Job) -> bool:

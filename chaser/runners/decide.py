@@ -13,11 +13,21 @@ from chaser.runners.admission import Owed, admission
 from chaser.runners.demand import origin
 from chaser.runners.event import Event, InstallationEvent, WorkflowJobEvent
 from chaser.runners.inbox import Decision, Delivery, JobNews, News
-from chaser.runners.labels import Declined, Grammar, NotOurs
-from chaser.runners.policy import Policy, Repository
+from chaser.runners.labels import (
+    DEFAULT_PROFILE,
+    Accepted,
+    Declined,
+    Grammar,
+    NotOurs,
+    Sizes,
+    match_labels,
+)
+from chaser.runners.policy import Policy, Repository, widest
 from chaser.runners.registration import job_of
 
 KIND = "github.runner"
+REFUSAL = "refusal"
+"""In a job's input: why the workflow job is not run."""
 
 MAX_ATTEMPTS = 10_000
 """As many as fit in the day or two for which GitHub lets a job wait: no outage of GitHub's, and no want of credentials,
@@ -46,6 +56,8 @@ class Ours:
     policy: Policy
     names: str
     """What the names of our runners begin with."""
+    refusal_runners: bool = False
+    """Whether a job that is refused gets a runner that says so."""
 
     @property
     def digest(self) -> str:
@@ -55,7 +67,7 @@ class Ours:
             (name, profile.maxima, sorted(profile.runner_labels), profile.repositories)
             for name, profile in sorted(grammar.profiles.items())
         ]
-        said = repr((profiles, grammar.prefix, grammar.architecture, self.policy))
+        said = repr((profiles, grammar.prefix, grammar.architecture, self.policy, self.refusal_runners))
         return sha256(said.encode()).hexdigest()
 
 
@@ -109,11 +121,12 @@ def news_of(event: WorkflowJobEvent, ours: Ours, job_id: JobId, now: datetime) -
         case NotOurs():
             return JobNews(event, Decision.NOT_OURS, _STRANGER, None, runner_of)
         case Declined(message):
-            return JobNews(event, Decision.REFUSED, message, None, runner_of)
+            new = refusing(event, ours, message, job_id, now) if event.action == "queued" else None
+            return JobNews(event, Decision.REFUSED, message, new, runner_of)
         case Owed() if event.installation_id is None:
             return JobNews(event, Decision.REFUSED, _NO_INSTALLATION, None, runner_of)
         case Owed() as owed:
-            new = _new_runner(event, owed, job_id, now) if event.action == "queued" else None
+            new = _new_runner(event, ours, owed, job_id, now) if event.action == "queued" else None
             screen = ours.policy.screens(repository_of(event))
             profile = owed.match.profile
             return JobNews(event, Decision.ACCEPTED, None, new, runner_of, profile=profile, screen=screen)
@@ -125,11 +138,29 @@ def owed_now(
     """The runner of a job whose run has been looked at; `profile`: the one to run it in, if it is not its label's."""
     match _admission(event, ours, profile):
         case Owed() as owed:
-            return _new_runner(event, owed, job_id, now)
+            return _new_runner(event, ours, owed, job_id, now)
         case Declined() as declined:
             return declined
         case NotOurs():
             return Declined(f"No label begins with {ours.grammar.prefix!r} any more.")
+
+
+def refusing(
+    event: WorkflowJobEvent, ours: Ours, message: str, job_id: JobId, now: datetime
+) -> NewJob | None:
+    """The runner that tells of a refusal where people look for it; none: they are not wanted, or nobody can register it.
+
+    GitHub may give it another job that its labels fit, and that may run. So it is what such a job would get; only where the
+    label is not understood, and no job with it runs, it is as small as a runner can be.
+    """
+    if not ours.refusal_runners or event.installation_id is None:
+        return None
+    match = match_labels(event.labels, ours.grammar)
+    if not isinstance(match, Accepted):
+        match = Accepted(DEFAULT_PROFILE, Sizes(cpus=1, memory_bytes=1 << 30))
+    repository = repository_of(event)
+    new = _new_runner(event, ours, Owed(match, widest(repository)), job_id, now)
+    return replace(new, input={**new.input, REFUSAL: message})
 
 
 def repository_of(event: WorkflowJobEvent) -> Repository:
@@ -140,8 +171,10 @@ def _admission(event: WorkflowJobEvent, ours: Ours, profile: str | None = None) 
     return admission(event.labels, repository_of(event), ours.grammar, ours.policy, instead=profile)
 
 
-def _new_runner(event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: datetime) -> NewJob:
+def _new_runner(event: WorkflowJobEvent, ours: Ours, owed: Owed, job_id: JobId, now: datetime) -> NewJob:
     """The job that is a workflow job's first runner."""
+    profile = ours.grammar.profiles[owed.match.profile]
+    guarded = ours.policy.guards(repository_of(event), profile, owed.level)
     return NewJob(
         id=job_id,
         kind=KIND,
@@ -155,6 +188,7 @@ def _new_runner(event: WorkflowJobEvent, owed: Owed, job_id: JobId, now: datetim
             "workflow_name": event.workflow_name,
             "job_name": event.name,
             **owed.input,
+            **({"guarded": True} if guarded else {}),
         },
         secrets=NO_SECRETS,
         created_at=now,

@@ -15,6 +15,12 @@ def covers(patterns: Iterable[str], full_name: str) -> bool:
     return any(_fits(parts, pattern.lower().split("/")) for pattern in patterns)
 
 
+def covers_all_of(patterns: Iterable[str], owner: str) -> bool:
+    """Whether one of the patterns means each repository of this owner."""
+    parts = (pattern.lower().split("/") for pattern in patterns)
+    return any(fnmatchcase(owner.lower(), wanted) for wanted, name in parts if name == "*")
+
+
 def matches(patterns: Iterable[str], text: str) -> bool:
     """Whether one of the patterns, with `*` and `?`, is all of the text. Brackets are themselves: names at GitHub have them."""
     return any(_pattern(pattern).fullmatch(text) for pattern in patterns)

@@ -9,7 +9,7 @@ given a job of another repository, and the other way round.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chaser.runners.patterns import covers
+from chaser.runners.patterns import covers, covers_all_of
 from chaser.runners.rules import Rules
 from chaser.sandboxes.spec import Profile
 
@@ -45,6 +45,17 @@ class Policy:
         """Whether a run of this repository has to be looked at first."""
         return self.rules.asked(repository.full_name, private=repository.private)
 
+    def guards(self, repository: Repository, profile: Profile, level: Level) -> bool:
+        """Whether a runner that is made for this repository could be given a job for which none would be made."""
+        if self.screens(repository):
+            return True
+        owner = repository.full_name.partition("/")[0]
+        everybody = all(
+            covers_all_of(patterns, owner) for patterns in (self.repositories, profile.repositories)
+        )
+        wide = level is Level.ORGANIZATION
+        return wide and (not everybody or self.rules.name_private())
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -78,5 +89,10 @@ def admit(repository: Repository, profile: Profile, policy: Policy) -> Admitted 
         )
     if faults:
         return Refused(" ".join(faults))
+    return Admitted(widest(repository))
+
+
+def widest(repository: Repository) -> Level:
+    """The widest level at which its runners may be registered."""
     wide = repository.private and repository.owner_is_organization
-    return Admitted(Level.ORGANIZATION if wide else Level.REPOSITORY)
+    return Level.ORGANIZATION if wide else Level.REPOSITORY

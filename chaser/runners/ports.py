@@ -37,6 +37,10 @@ class Demands(Protocol):
 
     async def story(self, workflow_job_id: int) -> Story | None: ...
 
+    async def of_run(self, run_id: int, attempt: int) -> Sequence[Demand]:
+        """Those of one attempt of a run."""
+        ...
+
     async def reached(self, job_id: JobId, state: State, at: datetime) -> None:
         """Note how far the job's runner has come, unless GitHub has said more, or the runner is another demand's."""
         ...

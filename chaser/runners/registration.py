@@ -42,6 +42,8 @@ class Minted:
     runner_id: int
     name: str
     jit_config: Secret
+    public: bool = False
+    """Whether GitHub may give it jobs of public repositories, though it is an organization's."""
 
 
 class Removal(StrEnum):

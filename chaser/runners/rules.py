@@ -100,6 +100,10 @@ class Rules:
         open_to_forks = private or self.forks is Then.RUN
         return not open_to_forks or bool(self._about(repository, private=private))
 
+    def name_private(self) -> bool:
+        """Whether a private repository may have runs that do not run."""
+        return any(rule.repositories for rule in self.rules)
+
     def association_counts(self, repository: str, *, private: bool) -> bool:
         return any(rule.associations for rule in self._about(repository, private=private))
 

@@ -12,13 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from chaser.clock import Clock
 from chaser.errors import Refused, Unavailable
 from chaser.jobs.job import Job, Verdict
-from chaser.jobs.kind import Admitted, Bounds, Ear, Output, SandboxKind
+from chaser.jobs.kind import Admitted, Bounds, Ear, Output, Plant, SandboxKind
+from chaser.jobs.logs import Frame
 from chaser.jobs.reason import Reason
-from chaser.jobs.row import optional_integer, optional_number, text
+from chaser.jobs.row import optional_integer, optional_number, optional_text, text
 from chaser.runners.ages import Ages
 from chaser.runners.causes import cause
 from chaser.runners.decide import KIND
 from chaser.runners.enrolment import Enrolments, no_credentials, owner_of
+from chaser.runners.gate import Gate
+from chaser.runners.hook import PATH, VARIABLE, Made, guarding, script
 from chaser.runners.policy import Level
 from chaser.runners.setup_info import SetupInfo, writing
 from chaser.runners.versions import Ended, Standing, finding
@@ -59,6 +62,10 @@ class RunnerInput(BaseModel):
     memory_bytes: int | None = None
     level: Level = Level.ORGANIZATION
     """The widest at which its runner may be registered."""
+    guarded: bool = False
+    """Whether GitHub may give the runner a job for which none would have been made."""
+    refusal: str | None = None
+    """Why the job is not run: then the runner is there to say so."""
 
 
 class Runner(SandboxKind[RunnerInput]):
@@ -76,6 +83,7 @@ class Runner(SandboxKind[RunnerInput]):
         self,
         profiles: Mapping[str, Profile],
         enrolments: Enrolments,
+        gate: Gate,
         ages: Callable[[], Ages | None],
         clock: Clock,
         public_url: str | None = None,
@@ -86,6 +94,7 @@ class Runner(SandboxKind[RunnerInput]):
         """
         self._profiles = profiles
         self._enrolments = enrolments
+        self._gate = gate
         self._ages = ages
         self._clock = clock
         self._public_url = public_url
@@ -107,10 +116,13 @@ class Runner(SandboxKind[RunnerInput]):
             raise no_credentials()
         _check_age(profile.runner_image, await ages.standing(owner_of(job), image))
         minted = await self._enrolments.mint(job)
-        secret = {JIT_VARIABLE: minted.jit_config.reveal()}
-        command = writing(self._setup_info(job, profile, image)) + RUN
-        step = Step(command, env=secret, replaces_shell=True, grace=GRACE)
-        return Launch((step,), profile.runner_timeout, masked=secret)
+        secret, root_files, command = {JIT_VARIABLE: minted.jit_config.reveal()}, (), RUN
+        env: Mapping[str, str] = secret
+        if minted.public or _guarded(job):
+            env, root_files, command = {**env, VARIABLE: PATH}, (script(_made(job)),), guarding(RUN)
+        command = writing(self._setup_info(job, profile, image)) + command
+        step = Step(command, env=env, replaces_shell=True, grace=GRACE)
+        return Launch((step,), profile.runner_timeout, root_files=root_files, masked=secret)
 
     def _setup_info(self, job: Job, profile: Profile, image: Image) -> SetupInfo:
         return SetupInfo(
@@ -120,10 +132,20 @@ class Runner(SandboxKind[RunnerInput]):
             image=profile.runner_image,
             digest=image.digest or image.id,
             url=self._public_url and f"{self._public_url}/v1/jobs/{job.id}",
+            refusal=optional_text(job.input, "refusal"),
         )
 
-    def ear(self, job: Job) -> Ear:
-        return self._enrolments.ear(job)
+    def ear(self, job: Job, plant: Plant) -> Ear:
+        listening = self._enrolments.ear(job)
+        if not _may_ask(job):
+            return listening
+        asking = self._gate.ear(job, plant)
+
+        async def hear(frames: Sequence[Frame]) -> None:
+            await listening(frames)
+            await asking(frames)
+
+        return hear
 
     async def release(self, job: Job) -> bool:
         return await self._enrolments.release(job)
@@ -151,6 +173,21 @@ def _check_age(image: str, standing: Standing) -> None:
         found = finding(image, standing)
         message = f"{found.message}. {found.mend}"
         raise Unavailable(Reason.RUNNER_TOO_OLD, message, retry_after=RETRY_TOO_OLD)
+
+
+def _guarded(job: Job) -> bool:
+    return job.input.get("guarded") is True or job.input.get("refusal") is not None
+
+
+def _may_ask(job: Job) -> bool:
+    """Whether its runner may have a hook: that of an organization's depends on the group that it was registered in."""
+    level = Level(optional_text(job.input, "level") or Level.ORGANIZATION)
+    return _guarded(job) or level is Level.ORGANIZATION
+
+
+def _made(job: Job) -> Made:
+    run_id = optional_integer(job.input, "workflow_run_id") or 0
+    return Made(text(job.input, "repository"), run_id, optional_text(job.input, "refusal"))
 
 
 def _limits(job: Job, profile: Profile) -> Limits:

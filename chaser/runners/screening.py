@@ -17,7 +17,7 @@ from chaser.ids import JobId, new_job_id
 from chaser.jobs.job import NewJob
 from chaser.jobs.reason import Reason
 from chaser.measures import Measure, Sort
-from chaser.runners.decide import Ours, news_of, owed_now, repository_of
+from chaser.runners.decide import Ours, news_of, owed_now, refusing, repository_of
 from chaser.runners.demand import Demand
 from chaser.runners.inbox import Recorded
 from chaser.runners.labels import Declined
@@ -191,12 +191,14 @@ class Screening:
 
     def _fitted(self, verdict: Verdict, demand: Demand) -> tuple[Verdict, NewJob | None]:
         """What it comes to for this job, whose label may not go together with what the rules say."""
-        if isinstance(verdict, Turned):
-            return verdict, None
-        profile = verdict.profile if isinstance(verdict, Cleared) else None
         now = self._clock.now()
-        new = owed_now(demand.said, self._ours, profile, new_job_id(now), now)
-        return (Turned(new.message), None) if isinstance(new, Declined) else (verdict, new)
+        if not isinstance(verdict, Turned):
+            profile = verdict.profile if isinstance(verdict, Cleared) else None
+            new = owed_now(demand.said, self._ours, profile, new_job_id(now), now)
+            if not isinstance(new, Declined):
+                return verdict, new
+            verdict = Turned(new.message)
+        return verdict, refusing(demand.said, self._ours, verdict.message, new_job_id(now), now)
 
     def _count(self, verdict: Verdict) -> None:
         match verdict:

@@ -6,10 +6,13 @@ https://github.com/actions/runner/blob/main/src/Runner.Worker/JobExtension.cs
 
 import json
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from chaser.runners.plain import plain
 
 PATH: Final = "/home/runner/.setup_info"
 """Where the runner looks for it: in its own root."""
@@ -17,9 +20,6 @@ PATH: Final = "/home/runner/.setup_info"
 LINE: Final = 300
 """Characters of a line. With as few lines as there are the file stays far below the 128 KiB that one argument of a
 process may have, however its characters are written."""
-
-_MARK: Final = "##["
-"""How a line of a log becomes a group, an error or a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,19 @@ class SetupInfo:
     """The registry's digest of the image, or the engine's id of one that was never in a registry."""
     url: str | None
     """Where the job is shown; none: the service does not know its own address."""
+    refusal: str | None = None
+    """Why the job will not be run; none: it will."""
 
     def render(self) -> str:
         """The file's content: JSON in ASCII, on one line."""
         wait = _duration(self.waited) if self.reason is None else f"{_duration(self.waited)} ({self.reason})"
         job = {"Profile": self.profile, "Waited": wait} | ({} if self.url is None else {"Job": self.url})
         image = {"Image": self.image, "Digest": self.digest}
-        return json.dumps([_group("Chaser", job), _group("Chaser sandbox image", image)])
+        groups = [_group("Chaser", job), _group("Chaser sandbox image", image)]
+        if self.refusal is not None:
+            words = textwrap.wrap(plain(self.refusal), LINE) or [""]
+            groups.insert(0, {"group": "Chaser does not run this job", "detail": "\n".join(words)})
+        return json.dumps(groups)
 
 
 def writing(info: SetupInfo, path: str = PATH) -> str:
@@ -60,16 +66,8 @@ def _group(name: str, lines: Mapping[str, str]) -> Mapping[str, str]:
 
 def _lines(pairs: Iterable[tuple[str, str]]) -> Iterable[str]:
     for name, value in pairs:
-        line = _plain(f"{name}: {value}")
+        line = plain(f"{name}: {value}")
         yield line if len(line) <= LINE else f"{line[: LINE - 1]}…"
-
-
-def _plain(text: str) -> str:
-    """One line that a terminal, a browser and GitHub's log all show as it is."""
-    one_line = " ".join(text.split()).replace(_MARK, "## [")
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in one_line
-    )
 
 
 def _duration(waited: timedelta) -> str:

@@ -24,8 +24,8 @@ from chaser.sandboxes.engine import ContainerId, Image
 from chaser.sandboxes.globs import Glob
 from chaser.sandboxes.harvest import Harvest, HarvestLimits
 from chaser.sandboxes.owner import GROUP, PASSWD, Owner, looked_up, numeric, user_of
-from chaser.sandboxes.packing import Package, in_pieces
-from chaser.sandboxes.spec import WORKSPACE_PATH, Files, InputFile, Isolation, SandboxSpec
+from chaser.sandboxes.packing import Package, in_pieces, of_root
+from chaser.sandboxes.spec import WORKSPACE_PATH, Files, InputFile, Isolation, RootFile, SandboxSpec
 from chaser.sandboxes.tar_reader import BadTar, TarReader
 from chaser.sandboxes.uploads import Uploads
 
@@ -80,6 +80,14 @@ class Courier:
         base = files.root(image.working_dir)
         for each in files.inputs:
             await self._put(container, await self._package(each, owner), _place(base, each, spec))
+
+    async def plant(self, container: ContainerId, files: Sequence[RootFile]) -> None:
+        """Put root's files into a sandbox, whether or not it runs already.
+
+        Raises `Refused(input_unusable)` where nothing can be written there, `Unavailable` if the engine does not answer.
+        """
+        if files and not await self._engine.put_archive(container, "/", _one_piece(of_root(files))):
+            raise Refused(Reason.INPUT_UNUSABLE, "Nothing can be put to / in the sandbox.")
 
     async def collect(
         self, container: ContainerId, job_id: JobId, files: Files, image: Image | None
@@ -187,6 +195,10 @@ class Courier:
         except BadTar as error:
             message = f"The engine's archive of {root} {error}."
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, message) from error
+
+
+async def _one_piece(data: bytes) -> AsyncGenerator[bytes]:
+    yield data
 
 
 def _place(base: str, wanted: InputFile, spec: SandboxSpec) -> str:

@@ -1,12 +1,13 @@
 """An upload as the tar that the engine unpacks: every owner, mode and name in it is ours. Blocks; for a worker thread."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from chaser.blocking import to_its_end
 from chaser.sandboxes.owner import Owner
+from chaser.sandboxes.spec import RootFile
 from chaser.sandboxes.tar import END, Member, Type, header, padding
 from chaser.sandboxes.tar_contents import Contents
 from chaser.sandboxes.tar_reader import TarReader
@@ -61,6 +62,19 @@ class Package:
 
     def _head(self, member: Member) -> bytes:
         return header(replace(member, mode=_mode(member)), self.owner.uid, self.owner.gid)
+
+
+def of_root(files: Iterable[RootFile]) -> bytes:
+    """A tar of files that are root's, with their directories, for all to read."""
+    tar = bytearray()
+    for file in files:
+        parts = [part for part in file.directory.split("/") if part]
+        for depth in range(1, len(parts) + 1):
+            tar += header(Member(_joined(parts[:depth]), Type.DIRECTORY, mode=0o755), 0, 0)
+        size = len(file.content)
+        tar += header(Member(_joined([*parts, file.name]), Type.FILE, size, mode=0o444), 0, 0)
+        tar += file.content + padding(size)
+    return bytes(tar + END)
 
 
 def _mode(member: Member) -> int:

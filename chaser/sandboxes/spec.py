@@ -166,6 +166,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class RootFile:
+    """A file in a sandbox that is root's, in a directory that is root's: what runs there as another user cannot change it,
+    nor put another in its place."""
+
+    directory: str
+    """Of one name or several, below the root: `/chaser/answers`."""
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Everything that is handed over to a prepared sandbox, and how long it may take."""
 
@@ -174,6 +185,8 @@ class Launch:
     streams: Streams = Streams.MERGED
     masked: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Secret values, by name, that are written as `***` in everything that is stored."""
+    root_files: tuple[RootFile, ...] = ()
+    """Put there before the first step begins."""
 
     def terms(self, nonce: str) -> "Terms":
         return Terms(

@@ -201,6 +201,7 @@ class ControlApi:
         world = self._world
         return {
             "jobs": [job_body(job) for job in world.jobs.values()],
+            "annotations": {str(job_id): text for job_id, text in world.annotations.items()},
             "runners": [{**runner_body(runner), "scope": runner.scope} for runner in world.runners.values()],
             "deliveries": [item_body(attempt) for attempt in self._post.attempts],
             "calls": [f"{call.base}|{call.line}" if call.base else call.line for call in world.calls],

@@ -82,6 +82,9 @@ class FarSide:
         conclusion = _conclusion(request)
         if conclusion is None:
             return Response(status_code=400)
+        words = (await request.body()).decode(errors="replace")
+        if runner.job is not None and words:
+            self._world.annotations[runner.job] = words
         self._workflows.finish(runner, conclusion)
         return Response(status_code=204)
 

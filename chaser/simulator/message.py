@@ -1,6 +1,7 @@
 """A job as a simulated runner is told of it: lines of words for a shell. Ours alone; the real messages are not documented.
 
-`job <id> <name>` and a `step <number> <always or success> <name> <script>` each, where name and script are base64.
+`job <id> <run> <attempt> <event> <repository> <name>` and a `step <number> <always or success> <name> <script>` each, where
+repository, name and script are base64.
 """
 
 import base64
@@ -9,7 +10,8 @@ from chaser.simulator.payload import Job
 
 
 def lines(job: Job) -> str:
-    made = [f"job {job.id} {_base64(job.name)}"]
+    of = f"{job.run_id} {job.attempt} {job.event} {_base64(job.repository)}"
+    made = [f"job {job.id} {of} {_base64(job.name)}"]
     made += [
         f"step {place} {'always' if step.always else 'success'} {_base64(step.name)} {_base64(step.run)}"
         for place, step in enumerate(job.steps, start=1)

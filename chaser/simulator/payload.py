@@ -41,6 +41,8 @@ class Job:
     private: bool = True
     attempt: int = 1
     branch: str = "main"
+    event: str = "push"
+    """What started its run."""
     status: str = "queued"
     conclusion: str | None = None
     started: datetime | None = None

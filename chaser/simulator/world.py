@@ -151,6 +151,8 @@ class World:
         """Of runs, by their id."""
         self.logs: dict[int, str] = {}
         """Of jobs: no more than what the runner's set-up says."""
+        self.annotations: dict[int, str] = {}
+        """Of jobs whose worker died: its last words, as GitHub shows them beside the job."""
         self.newest_first = False
         """Whether a runner gets the newest of the jobs that fit it, so that jobs and runners surely get swapped."""
         self.blank: Blank = None

@@ -15,7 +15,7 @@ from chaser.jobs.job import NO_SECRETS, NewJob, Status
 from chaser.jobs.ports import Created
 from chaser.jobs.reason import Reason
 from chaser.runners.clearing import judged, looked_at_again, reconsidered
-from chaser.runners.decide import KIND
+from chaser.runners.decide import KIND, REFUSAL
 from chaser.runners.demand import (
     ENDED,
     MOST_RUNNERS,
@@ -44,7 +44,7 @@ from chaser.store.tables import approvals, jobs
 _UNSERVED = frozenset({State.WAITING, State.SCREENING, State.HELD, State.REFUSED, State.CANCELLED})
 """The states in which a demand needs no runner, and has none."""
 
-_JOB = select(jobs.c.status, jobs.c.cancel_requested).where(
+_JOB = select(jobs.c.status, jobs.c.cancel_requested, jobs.c.input).where(
     jobs.c.id == bindparam("of_id"), jobs.c.kind == KIND
 )
 _MADE = select(
@@ -76,8 +76,10 @@ class Bookings:
             demands.lock_owner(self.connection, news.event.repository)
         known, other = self._known(news)
         demand = self._served(known, other, news)
-        if news.new is not None and demand.owed and not self._has_runner(demand):
-            demand = uninstalled(demand, self.at) if gone else self._plan(demand, news.new)
+        if gone and demand.owed and not self._has_runner(demand):
+            demand = uninstalled(demand, self.at)
+        else:
+            demand = self._provided(demand, None if gone else news.new)
         demands.write(self.connection, demand)
         return self._recorded(demand)
 
@@ -101,10 +103,19 @@ class Bookings:
             demands.write(self.connection, looked_at_again(demand, self.at))
 
     def _settle(self, demand: Demand, new: NewJob | None) -> Recorded:
-        if new is not None and demand.owed and not self._has_runner(demand):
-            demand = self._plan(demand, new)
+        demand = self._provided(demand, new)
         demands.write(self.connection, demand)
         return self._recorded(demand)
+
+    def _provided(self, demand: Demand, new: NewJob | None) -> Demand:
+        """With a runner, if it is to have one, has none, and this is of the right sort: one that runs it or one that refuses."""
+        if demand.owed and self._refuses(demand.job_id):
+            self._withdraw(demand.job_id)
+            demand = replace(demand, job_id=None)
+        if new is None or self._has_runner(demand):
+            return demand
+        wanted = demand.state is State.REFUSED if REFUSAL in new.input else demand.owed
+        return self._plan(demand, new) if wanted else demand
 
     def _recorded(self, demand: Demand) -> Recorded:
         unseen = demand.clearance is Clearance.PENDING and demand.state not in ENDED
@@ -153,7 +164,8 @@ class Bookings:
         if news.runner_of is not None and self._exists(news.runner_of):
             return demand if news.runner_of == demand.job_id else self._taken(demand, other, news.runner_of)
         elsewhere = news.event.runner_name is not None
-        if elsewhere or demand.state in _UNSERVED:
+        refused = demand.state is State.REFUSED and self._refuses(demand.job_id)
+        if elsewhere or (demand.state in _UNSERVED and not refused):
             self._withdraw(demand.job_id)
         return demand
 
@@ -165,11 +177,12 @@ class Bookings:
             demands.write(self.connection, other)
         demand = replace(demand, job_id=job_id)
         demands.write(self.connection, demand)
-        if other is not None and other.owed and spare is not None and fits(other, demand):
+        of_use = spare is not None and not self._refuses(spare)
+        if other is not None and other.owed and of_use and fits(other, demand):
             demands.write(self.connection, replace(other, job_id=spare))
             return demand
         self._withdraw(spare)
-        if other is not None and other.owed:
+        if other is not None and (other.owed or (other.state is State.REFUSED and self._refuses(job_id))):
             demands.write(self.connection, self._planned_again(other))
         return demand
 
@@ -204,6 +217,11 @@ class Bookings:
     def _has_runner(self, demand: Demand) -> bool:
         """One that has ended well may have served the job: GitHub may be about to say so."""
         return self._waits(demand.job_id) or self._status(demand.job_id) is Status.SUCCEEDED
+
+    def _refuses(self, job_id: JobId | None) -> bool:
+        """Whether the job's runner is there to say that its workflow job is not run."""
+        row = self._row(job_id)
+        return row is not None and REFUSAL in row.input
 
     def _withdraw(self, job_id: JobId | None) -> None:
         if job_id is not None and self._waits(job_id):

@@ -49,6 +49,11 @@ _UPDATE = (
 _UNSETTLED = (
     select(_key).where(demands.c.installation_id == bindparam("installation"), rule(UNSETTLED)).order_by(_key)
 )
+_OF_RUN = (
+    select(demands)
+    .where(demands.c.run_id == bindparam("of_run"), demands.c.run_attempt == bindparam("of_attempt"))
+    .order_by(_key)
+)
 _STORY = (
     select(deliveries)
     .where(deliveries.c.workflow_job_id == bindparam("of_id"))
@@ -65,6 +70,10 @@ class DemandTable:
 
     async def story(self, workflow_job_id: int) -> Story | None:
         return await self._database.read(lambda connection: _story(connection, workflow_job_id))
+
+    async def of_run(self, run_id: int, attempt: int) -> Sequence[Demand]:
+        which = {"of_run": run_id, "of_attempt": attempt}
+        return await self._database.read(lambda connection: read(connection.execute(_OF_RUN, which)))
 
     async def reached(self, job_id: JobId, state: State, at: datetime) -> None:
         await self._database.write(lambda connection: reach(connection, job_id, state, at))

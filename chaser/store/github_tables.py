@@ -35,7 +35,7 @@ class DemandsTable(TableRow, table=True):
         partial("uq_demands_job_id", "job_id", where="job_id IS NOT NULL", unique=True),
         partial("ix_demands_unsettled", "installation_id", where=UNSETTLED),
         partial("ix_demands_unseen", "workflow_job_id", where=UNSEEN),
-        partial("ix_demands_held", "run_id", where="state = 'held'"),
+        Index("ix_demands_run_id", "run_id"),
         Index("ix_demands_state", "state", "workflow_job_id"),
         Index("ix_demands_changed_at", "changed_at"),
     )

@@ -11,7 +11,7 @@ from chaser.errors import ConfigError
 from chaser.store.engines import Engines
 from chaser.store.transactions import transact
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest revision in `migrations/versions`; a test holds the two together."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -110,12 +110,13 @@ await_job() {
 
 # The job in .answer.
 take_job() {
-    local first
+    local run_id attempt event repository title
     mapfile -t steps <.answer
-    first=${steps[0]}
+    read -r _ _ run_id attempt event repository title <<<"${steps[0]}"
     unset 'steps[0]'
     rm .answer
-    job=$(base64 -d <<<"${first##* }")
+    job=$(base64 -d <<<"$title") repository=$(base64 -d <<<"$repository")
+    export GITHUB_RUN_ID=$run_id GITHUB_RUN_ATTEMPT=$attempt GITHUB_EVENT_NAME=$event GITHUB_REPOSITORY=$repository
 }
 
 retry() {
@@ -136,9 +137,10 @@ serve() {
     set -m
     say "Running job: $job"
     mkdir -p _work _temp
-    rm -f .cancelled
+    rm -f .cancelled .result
     trap cancel INT USR1
-    work &
+    # What the worker itself says when it dies, and not its steps, is shown with the job.
+    work 9>&2 2>.crash &
     worker=$!
     if [[ -n $far_side ]]; then
         watch "$self" &
@@ -148,8 +150,11 @@ serve() {
     while kill -0 "$worker" 2>/dev/null; do wait "$worker"; done
     trap '' INT USR1
     [[ -z $watcher ]] || kill -KILL -- "-$watcher" 2>/dev/null
-    result=$(<.result)
-    [[ -z $far_side ]] || until tell "complete?conclusion=$result" || (($? != 2)); do retry; done
+    # https://github.com/actions/runner/blob/main/src/Runner.Listener/JobDispatcher.cs
+    [[ -s .result ]] && : >.crash
+    result=$(cat .result 2>/dev/null) || result=failure
+    cat .crash
+    [[ -z $far_side ]] || until tell "complete?conclusion=$result" .told .crash || (($? != 2)); do retry; done
     case $result in
         success) result=Succeeded ;;
         cancelled) result=Canceled ;;
@@ -192,7 +197,7 @@ work() {
     local result=success line number when title script
     [[ ! -f .setup_info || -z $far_side ]] || tell log .told .setup_info
     if [[ -n ${ACTIONS_RUNNER_HOOK_JOB_STARTED:-} ]]; then
-        step 'Set up runner' ". '$ACTIONS_RUNNER_HOOK_JOB_STARTED'" || result=failure
+        step 'Set up runner' "exec bash -e '$ACTIONS_RUNNER_HOOK_JOB_STARTED'" || result=failure
     fi
     for line in "${steps[@]}"; do
         read -r _ number when title script <<<"$line"
@@ -210,7 +215,7 @@ work() {
         fi
     done
     if [[ -n ${ACTIONS_RUNNER_HOOK_JOB_COMPLETED:-} ]]; then
-        step 'Complete runner' ". '$ACTIONS_RUNNER_HOOK_JOB_COMPLETED'" || result=failure
+        step 'Complete runner' "exec bash -e '$ACTIONS_RUNNER_HOOK_JOB_COMPLETED'" || result=failure
     fi
     [[ ! -e .cancelled ]] || result=cancelled
     printf %s "$result" >.result
@@ -218,7 +223,7 @@ work() {
 
 step() {
     note "step: $1"
-    (cd _work && exec bash -e -o pipefail -c "$2" </dev/null) &
+    (cd _work && exec bash -e -o pipefail -c "$2" </dev/null 2>&9 9>&-) &
     printf %s $! >.step
     local status
     wait $!

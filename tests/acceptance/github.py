@@ -56,10 +56,17 @@ class GitHub:
         url = f"http://{self.here}:{port}/webhooks/github"
         self.order("settings", {"hook": {"url": url, "secret": SECRET}})
 
-    def run(self, repository: str, *jobs: Mapping[str, object]) -> list[int]:
-        """The ids of the run's jobs, each of which has a name that no other has."""
+    def run(
+        self, repository: str, *jobs: Mapping[str, object], origin: Mapping[str, object] | None = None
+    ) -> list[int]:
+        """The ids of the run's jobs, each of which has a name that no other has. `origin`: what started it, if not a push."""
         named = [{"name": f"build-{secrets.token_hex(4)}", **job} for job in jobs]
-        return [job["id"] for job in self.order("runs", {"repository": repository, "jobs": named})["jobs"]]
+        run = {"repository": repository, "jobs": named, "origin": dict(origin or {})}
+        return [job["id"] for job in self.order("runs", run)["jobs"]]
+
+    def annotation(self, job_id: int) -> str:
+        """What GitHub shows beside a job whose worker died."""
+        return self.state["annotations"].get(str(job_id), "")
 
     def rerun(self, run_id: int, *, only_failed: bool = False) -> list[int]:
         """The ids of the new jobs."""

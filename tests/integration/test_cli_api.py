@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,12 @@ from chaser.jobs.job import Status
 from chaser.jobs.ports import Claim
 from chaser.jobs.reason import Reason
 from chaser.runners.budget import Left, Spending
+from chaser.runners.policy import Policy
+from chaser.runners.rules import Run
 from chaser.sandboxes.files import Artifact
 from tests.api_service import Service, played, service
+from tests.rows import START
+from tests.workflow_jobs import OURS, tell, told
 
 Json = dict[str, object]
 
@@ -142,6 +146,22 @@ async def test_the_same_key_finds_the_same_job(api: Service, tmp_path: Path) -> 
     ]
     assert one["id"] == two["id"]
     assert "idempotency_conflict" in json.dumps(other)
+
+
+async def test_a_held_job_is_approved(api: Service, tmp_path: Path) -> None:
+    fork = Run("pull_request", "stranger/example", "stranger", "stranger", ".github/workflows/ci.yml", "x")
+    await api.store.screenings.keep(7, 1, fork, START)
+    await tell(api.store, told(private=False), ours=replace(OURS, policy=Policy(("*/*",))))
+    await api.look()
+
+    why = await chaser(api, tmp_path, "github", "why", "77")
+    approved = await chaser(api, tmp_path, "github", "approve", "77", "--json")
+    again = await chaser(api, tmp_path, "github", "approve", "77")
+
+    assert b"held: " in why.out
+    assert b"chaser github approve 77" in why.out
+    assert (approved.status, approved.json["state"], approved.json["clearance"]) == (0, "planned", "approved")
+    assert (again.status != 0, b"nothing to approve" in again.err) == (True, True)
 
 
 async def test_the_status_has_what_calls_to_github_came_to(tmp_path: Path) -> None:

@@ -86,6 +86,17 @@ async def test_a_group_is_found_by_its_name(github: ScriptedGitHub) -> None:
     assert group_sent(github) == 9
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_runner_says_whether_public_repositories_may_have_it(
+    github: ScriptedGitHub, allowed: bool
+) -> None:
+    github.tell(GROUPS, groups({**group(5, "Default", default=True), "allows_public_repositories": allowed}))
+    async with github.client() as client:
+        minted = await AppRegistrar(client).mint(ORG, "chaser-a-1", ["chaser"])
+        alone = await AppRegistrar(client).mint(PUBLIC, "chaser-a-2", ["chaser"])
+    assert (minted.public, alone.public) == (allowed, False)
+
+
 async def test_groups_are_looked_for_on_every_page(github: ScriptedGitHub) -> None:
     first = {"total_count": 2, "runner_groups": [group(1, "Default", default=True)]}
     github.tell(GROUPS, first)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from chaser.simulator import jit
+from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Job, Step
 from chaser.simulator.workflows import Plan
 from chaser.simulator.world import Runner
@@ -199,6 +201,43 @@ async def test_after_a_failed_step_only_those_run_that_always_do(reachable: GitH
     assert (status, "never" in output, "always" in output) == (0, False, True), "0, whatever the job's end"
     assert "completed with result: Failed" in output
     assert ended(reachable, job) == ("failure", ["failure", "skipped", "success"])
+
+
+def with_hook(script: str) -> str:
+    """The command, with a job-started hook."""
+    path = "/tmp/hook.sh"
+    return f"printf %s {shlex.quote(script)} >{path}; ACTIONS_RUNNER_HOOK_JOB_STARTED={path} exec /home/runner/run.sh"
+
+
+async def test_the_hook_is_run_before_the_first_step_and_knows_the_job(reachable: GitHubSide) -> None:
+    (job,) = reachable.github.workflows.start(
+        "octocat/example", [Plan(("chaser",))], Origin("pull_request", "stranger/example")
+    )
+    look = 'echo "hook: $GITHUB_REPOSITORY $GITHUB_RUN_ID $GITHUB_RUN_ATTEMPT $GITHUB_EVENT_NAME"'
+    _, output = await run(far(reachable), network="host", command=with_hook(look))
+    assert f"hook: octocat/example {job.run_id} 1 pull_request\n" in output
+    assert output.find("hook: ") < output.find("Hello from")
+    assert ended(reachable, job) == ("success", ["success"])
+
+
+async def test_after_a_failed_hook_steps_that_always_run_still_do(reachable: GitHubSide) -> None:
+    """https://github.com/actions/runner/issues/2811"""
+    job = start(reachable, Step("a", "echo never"), Step("b", "echo always", always=True))
+    _, output = await run(far(reachable), network="host", command=with_hook("exit 1"))
+    assert ("never" in output, "always" in output) == (False, True)
+    assert ended(reachable, job) == ("failure", ["skipped", "success"])
+
+
+async def test_a_worker_that_is_killed_runs_no_step_and_its_last_words_are_shown(
+    reachable: GitHubSide,
+) -> None:
+    job = start(reachable, Step("a", "echo never"), Step("b", "echo always", always=True))
+    killing = 'echo "out of order" >/proc/$PPID/fd/2; kill -KILL $PPID; sleep 300'
+    status, output = await run(far(reachable), network="host", command=with_hook(killing))
+    assert (status, "never" in output, "always" in output) == (0, False, False)
+    assert "completed with result: Failed" in output
+    assert ended(reachable, job) == ("failure", [None, None])
+    assert reachable.world.annotations == {job.id: "out of order\n"}
 
 
 async def test_it_waits_until_a_job_comes(reachable: GitHubSide) -> None:

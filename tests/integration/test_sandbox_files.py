@@ -20,7 +20,7 @@ from chaser.sandboxes.files import Upload
 from chaser.sandboxes.hardening import options
 from chaser.sandboxes.harvest import HarvestLimits
 from chaser.sandboxes.labels import INSTANCE
-from chaser.sandboxes.spec import WORKSPACE_PATH, Files, InputFile, Isolation, SandboxSpec
+from chaser.sandboxes.spec import WORKSPACE_PATH, Files, InputFile, Isolation, RootFile, SandboxSpec
 from chaser.sandboxes.uploads import UploadLimits, Uploads
 from tests.cabinet import ArtifactsInMemory, Rows, UploadsInMemory
 from tests.engines import LOG_BYTES, SPEC, Ear, Site, docker_site
@@ -146,6 +146,25 @@ async def test_a_command_finds_its_inputs_can_use_them_and_can_write_beside_them
         said = await depot.go(container)
 
     assert said.startswith(f"{uid}\nthe data\nplain-rw-r--r--    2 ")
+
+
+async def test_roots_files_can_be_read_and_not_changed_moved_or_joined_by_others(depot: Depot) -> None:
+    command = (
+        "cat /own/script /own/more/answer; echo x >>/own/script; rm -f /own/script; mv /own /tmp/own; echo x >/own/other;"
+        " mkdir /own/more/x; ls -ld /own /own/script /own/more/answer"
+    )
+    async with depot.sandbox(command, USER) as container:
+        await depot.courier.plant(container, [RootFile("/own", "script", b"one\n")])
+        await depot.courier.plant(container, [RootFile("/own/more", "answer", b"two\n")])
+        said = await depot.go(container)
+
+    lines = [line for line in said.splitlines() if not line.endswith(("denied", "permitted"))]
+    assert lines[:2] == ["one", "two"]
+    assert [line.split()[:3:2] for line in lines[2:]] == [
+        ["drwxr-xr-x", "root"],
+        ["-r--r--r--", "root"],
+        ["-r--r--r--", "root"],
+    ]
 
 
 async def test_inputs_go_anywhere_that_is_writable_and_leave_what_is_there_alone(depot: Depot) -> None:

@@ -11,6 +11,9 @@ from chaser.runners.decide import Ruling, decide
 from chaser.runners.demand import origin
 from chaser.runners.event import OtherEvent, WorkflowJobEvent
 from chaser.runners.inbox import Decision, JobNews
+from chaser.runners.labels import Grammar
+from chaser.runners.policy import Policy
+from tests.profiles import named
 from tests.workflow_jobs import OURS, installed
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
@@ -158,6 +161,31 @@ def test_a_job_without_an_installation_is_refused_with_advice() -> None:
     ruling = decide("guid-1", replace(EVENT, installation_id=None), OURS, JOB, NOW)
     assert (ruling.delivery.decision, owed(ruling)) == (Decision.REFUSED, None)
     assert "install the GitHub App" in (ruling.delivery.message or "")
+
+
+def test_a_runner_that_others_could_be_given_is_guarded() -> None:
+    allowing = replace(OURS, policy=Policy(("octo-org/*",)))
+    ruling = decide("guid-1", replace(EVENT, private=False), allowing, JOB, NOW)
+    assert isinstance(ruling.news, JobNews)
+    assert (ruling.news.screen, ruling.news.profile) == (True, "large")
+    assert "looked at" in (ruling.delivery.message or "")
+    new = owed(ruling)
+    assert new is not None
+    assert new.input["guarded"] is True
+
+
+def test_what_decides_who_is_served_is_in_the_digest_whatever_the_order_of_sets() -> None:
+    profiles = named("default", "large")
+    labelled = {**profiles, "large": replace(profiles["large"], runner_labels=frozenset({"a", "b", "c"}))}
+    digests = {
+        OURS.digest,
+        replace(OURS, policy=Policy(("*/*",))).digest,
+        replace(OURS, refusal_runners=True).digest,
+        replace(OURS, grammar=Grammar(labelled)).digest,
+        replace(OURS, grammar=replace(OURS.grammar, prefix="other")).digest,
+    }
+    assert len(digests) == 5
+    assert replace(OURS, grammar=Grammar(dict(reversed([*profiles.items()])))).digest == OURS.digest
 
 
 def test_an_installation_is_news() -> None:

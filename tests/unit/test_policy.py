@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaser.runners.patterns import covers
-from chaser.runners.policy import Admitted, Level, Policy, Refused, Repository, admit
+from chaser.runners.policy import Admitted, Level, Policy, Refused, Repository, admit, widest
+from chaser.runners.rules import Rule, Rules, Then
+from chaser.sandboxes.spec import Profile
 from tests.profiles import named
 
 PROFILE = named("large")["large"]
@@ -52,6 +54,47 @@ def test_a_profile_may_be_for_some_repositories_only() -> None:
 
 def test_a_profile_may_be_for_none() -> None:
     assert isinstance(admit(PRIVATE, replace(PROFILE, repositories=()), Policy()), Refused)
+
+
+def test_a_repository_may_be_left_out_whether_public_or_not() -> None:
+    message = refused(PRIVATE, policy=Policy(repositories=("acme/*",)))
+    assert "add 'octo-org/app' to github.repositories" in message
+
+
+REFUSING = Rule(Then.REFUSE, actors=("mallory",))
+
+
+@pytest.mark.parametrize(
+    ("repository", "profile", "policy", "guarded"),
+    [
+        (PRIVATE, PROFILE, Policy(), False),
+        (PUBLIC, PROFILE, Policy(("*/*",)), True),
+        (PUBLIC, PROFILE, Policy(("*/*",), rules=Rules(forks=Then.RUN)), False),
+        (PUBLIC, PROFILE, Policy(("*/*",), rules=Rules((REFUSING,), Then.RUN)), True),
+        (PRIVATE, OURS, Policy(), False),
+        (PRIVATE, replace(PROFILE, repositories=("octo-org/app",)), Policy(), True),
+        (PRIVATE, replace(PROFILE, repositories=("octo-org/*",)), Policy(), False),
+        (PRIVATE, replace(PROFILE, repositories=("octo-org/?",)), Policy(), True),
+        (PRIVATE, PROFILE, Policy(repositories=("octo-org/app",)), True),
+        (PRIVATE, PROFILE, Policy(rules=Rules((REFUSING,))), False),
+        (
+            PRIVATE,
+            PROFILE,
+            Policy(rules=Rules((replace(REFUSING, repositories=("octo-org/secret",)),))),
+            True,
+        ),
+        (
+            replace(PRIVATE, owner_is_organization=False),
+            replace(PROFILE, repositories=("octo-org/app",)),
+            Policy(),
+            False,
+        ),
+    ],
+)
+def test_a_runner_is_guarded_where_a_job_that_would_get_none_could_be_given_it(
+    repository: Repository, profile: Profile, policy: Policy, guarded: bool
+) -> None:
+    assert policy.guards(repository, profile, widest(repository)) is guarded
 
 
 def test_both_refusals_are_told_at_once() -> None:

@@ -14,9 +14,12 @@ from chaser.jobs.job import NO_SECRETS, Job, Status
 from chaser.jobs.kind import Admitted, AnyKind, Ear
 from chaser.jobs.logs import Frame, Stream
 from chaser.jobs.reason import Reason
+from chaser.runners import hook
 from chaser.runners.ages import Ages
 from chaser.runners.decide import MAX_ATTEMPTS
+from chaser.runners.demand import Demand
 from chaser.runners.enrolment import Enrolments
+from chaser.runners.gate import Gate
 from chaser.runners.policy import Level
 from chaser.runners.ports import RunnerRow
 from chaser.runners.registration import (
@@ -31,10 +34,11 @@ from chaser.runners.registration import (
 from chaser.runners.runner import Runner
 from chaser.runners.versions import LABEL, Schedule
 from chaser.sandboxes.ending import Ending, Exited, Stopped, Vanished
-from chaser.sandboxes.spec import Isolation, Limits, Network, Profile
+from chaser.sandboxes.spec import Isolation, Launch, Limits, Network, Profile, RootFile
 from chaser.secret import Secret
 from tests.kinds import IMAGE, row_of
 from tests.rows import START
+from tests.workflow_jobs import OURS
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 INSTANCE = InstanceId(new_id("ins", NOW))
@@ -57,6 +61,7 @@ LARGE = Profile(
 class Registry:
     """GitHub's list of runners, as a registrar keeps it."""
 
+    public: bool = False
     runners: dict[str, Registration] = field(default_factory=dict[str, Registration])
     labels: dict[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     owners: set[Owner] = field(default_factory=set[Owner])
@@ -66,7 +71,7 @@ class Registry:
         number = len(self.labels) + 1
         self.runners[name] = Registration(number, name, online=False, busy=False)
         self.labels[name] = labels
-        return Minted(number, name, Secret("jit-configuration"))
+        return Minted(number, name, Secret("jit-configuration"), public=self.public)
 
     async def find(self, owner: Owner, name: str) -> Registration | None:
         return self.runners.get(name)
@@ -89,6 +94,7 @@ def job(
     attempt: int = 1,
     labels: Sequence[str] = ("Chaser-Large", "linux", "chaser-large"),
     profile: str = "large",
+    **more: object,
 ) -> Job:
     asked = {
         "installation_id": 5,
@@ -97,6 +103,7 @@ def job(
         "labels": list(labels),
         "workflow_job_id": 77,
         "profile": profile,
+        **more,
     }
     admitted = Admitted(asked, NO_SECRETS, profile)
     return row_of(
@@ -148,12 +155,24 @@ class Book:
             self.rows[job_id] = replace(self.rows[job_id], **said)
 
 
+class Told:
+    """What GitHub has told: nothing."""
+
+    async def of_run(self, run_id: int, attempt: int) -> Sequence[Demand]:
+        return []
+
+
+async def plant(files: Sequence[RootFile]) -> None:
+    """Nobody looks."""
+
+
 def runner(registry: Registry | None, clock: ManualClock | None = None, book: Book | None = None) -> Runner:
     clock = clock or ManualClock(START)
     ages = Ages(Calendar(), clock)
     return Runner(
         {"large": LARGE},
         Enrolments(INSTANCE, lambda: registry, book or Book(), clock),
+        Gate(Told(), OURS),
         lambda: ages,
         clock,
         "https://chaser.example.com",
@@ -275,7 +294,7 @@ async def test_how_far_it_has_come_is_noted_with_its_times() -> None:
     clock.advance(timedelta(seconds=2))
     await kind.launch(mine, IMAGE)
     clock.advance(timedelta(seconds=3))
-    await prints(kind.ear(mine), b"Connected to GitHub\n", b"2026-01-01: Listening for Jobs\n")
+    await prints(kind.ear(mine, plant), b"Connected to GitHub\n", b"2026-01-01: Listening for Jobs\n")
     await kind.settle(mine)
 
     row = book.rows[mine.id]
@@ -297,7 +316,7 @@ async def test_it_is_online_once_it_says_that_it_listens(printed: Sequence[bytes
     book, mine = Book(), job()
     kind = runner(Registry(), None, book)
     await kind.begins(mine)
-    await prints(kind.ear(mine), *printed)
+    await prints(kind.ear(mine, plant), *printed)
     assert (book.rows[mine.id].online_at is not None) == listens
 
 
@@ -306,7 +325,7 @@ async def test_a_store_that_is_away_is_told_later_that_it_listens() -> None:
     kind = runner(Registry(), None, book)
     await kind.begins(mine)
     book.faults.append(Unavailable(Reason.STORE_UNAVAILABLE, "away"))
-    ear = kind.ear(mine)
+    ear = kind.ear(mine, plant)
     await prints(ear, b"Listening for Jobs")
     assert book.rows[mine.id].online_at is None
     await prints(ear, b"\n")
@@ -476,3 +495,33 @@ def test_the_name_of_a_runner_tells_its_job() -> None:
     assert job_of(prefix, name) == job().id
     assert job_of(prefix, f"{name}\n") is None
     assert job_of(prefix, None) is None
+
+
+def hooked(launch: Launch) -> str | None:
+    """The hook's text; none: there is none."""
+    assert (launch.steps[0].env.get(hook.VARIABLE) == hook.PATH) == bool(launch.root_files)
+    assert (".env" in launch.steps[0].command) == bool(launch.root_files)
+    return launch.root_files[0].content.decode() if launch.root_files else None
+
+
+async def test_a_runner_that_only_trusted_jobs_can_reach_has_no_hook() -> None:
+    assert hooked(await runner(Registry()).launch(job(), IMAGE)) is None
+
+
+async def test_a_runner_that_others_could_reach_has_a_hook_which_knows_its_own_job() -> None:
+    launch = await runner(Registry()).launch(job(guarded=True, workflow_run_id=4711), IMAGE)
+    text = hooked(launch) or ""
+    assert '[ "$run" = 4711 ]' in text
+    assert "= octo-org/example ]" in text
+    assert "    exit 0\n" in text
+    assert hook.VARIABLE not in launch.masked
+
+
+async def test_so_has_one_in_a_group_that_public_repositories_may_use() -> None:
+    assert hooked(await runner(Registry(public=True)).launch(job(), IMAGE)) is not None
+
+
+async def test_a_runner_that_refuses_says_so_in_both_places() -> None:
+    launch = await runner(Registry()).launch(job(refusal="It's held.", workflow_run_id=4711), IMAGE)
+    assert "turn_away 'Chaser: this job is not run here. It'\"'\"'s held.'" in (hooked(launch) or "")
+    assert "Chaser does not run this job" in launch.steps[0].command
