@@ -54,7 +54,12 @@ class Arrivals:
             return self._open, len(self._open.new) - 1
 
     async def _write(self, batch: _Batch) -> Sequence[Enqueued]:
-        return await self._database.write(lambda connection: self._enqueue(connection, batch))
+        try:
+            return await self._database.write(lambda connection: self._enqueue(connection, batch))
+        finally:
+            # Where the transaction could not even begin it is open still, and whoever joined it would fail as it did.
+            with self._closing:
+                batch.closed = True
 
     def _enqueue(self, connection: Connection, batch: _Batch) -> Sequence[Enqueued]:
         with self._closing:

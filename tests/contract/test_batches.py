@@ -4,6 +4,9 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import event
+
 from chaser.jobs.ports import Conflict, Created, Full, JobFilter, Replayed
 from chaser.store.store import Store
 from tests.rows import START, WORKER, enqueued, new_job
@@ -89,3 +92,24 @@ async def test_batches_with_the_same_keys_in_another_order_do_not_wait_for_each_
 def _of(job: object) -> dict[str, object]:
     names = ("idempotency_key", "fingerprint", "concurrency_key")
     return {name: getattr(job, name) for name in names}
+
+
+class Broken(Exception):
+    """What a driver would raise."""
+
+
+async def test_a_transaction_that_could_not_begin_fails_none_but_its_own_jobs(store: Store) -> None:
+    """Whoever comes next has another one, however this one failed."""
+    engine = store.database.engines.writing
+
+    def fail(*_: object) -> None:
+        raise Broken
+
+    event.listen(engine, "before_cursor_execute", fail)
+    try:
+        with pytest.raises(Broken):
+            await store.jobs.enqueue(new_job())
+    finally:
+        event.remove(engine, "before_cursor_execute", fail)
+
+    assert (await enqueued(store.jobs)).ready

@@ -88,8 +88,12 @@ class Machine(RuleBasedStateMachine):
 
     def _do(self, work: Callable[[], Coroutine[Any, Any, T]], fault: int | None = None) -> T:
         """Raises `Broken` if the connection broke on the way."""
-        with _breaking(self._store, fault):
-            return self._run.run(work())
+        try:
+            with _breaking(self._store, fault):
+                return self._run.run(work())
+        except Broken:
+            assert fault is not None, "What broke before has broken this too."
+            raise
 
     def _new(self, spec: dict[str, Any]) -> NewJob:
         self._made += 1
