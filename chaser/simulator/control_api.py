@@ -77,6 +77,8 @@ class Settings:
     deprecations: dict[str, tuple[str, str]] | None = None
     rates: Rates | None = None
     """Whole, as `patience`."""
+    lag: float | None = None
+    closed: bool | None = None
 
 
 class ControlApi:
@@ -94,6 +96,7 @@ class ControlApi:
             f"{run}/{{act}}": self.act,
             "/_sim/installations": self.install,
             f"{installation}/{{act}}": self.change,
+            "/_sim/runners/{runner_id:int}/{act}": self.haunt,
             "/_sim/faults": self.fault,
             "/_sim/mishaps": self.mishap,
             "/_sim/limits": self.exhaust,
@@ -153,6 +156,17 @@ class ControlApi:
                 return None
         return installation_body(self._world, found)
 
+    async def haunt(self, request: Request) -> object:
+        runner = self._world.runners.get(request.path_params["runner_id"])
+        match request.path_params["act"]:
+            case "forget" if runner is not None:
+                self._workflows.forget(runner)
+            case "mute" if runner is not None:
+                self._workflows.mute(runner)
+            case _:
+                return None
+        return runner_body(runner)
+
     async def fault(self, request: Request) -> object:
         self._world.faults.append(await _read(Fault, request))
         return len(self._world.faults)
@@ -178,6 +192,8 @@ class ControlApi:
         world.newest_first = world.newest_first if asked.newest_first is None else asked.newest_first
         world.blank = world.blank if asked.blank is None else asked.blank
         world.public = world.public if asked.public is None else {name.lower() for name in asked.public}
+        world.lag = world.lag if asked.lag is None else asked.lag
+        world.closed = world.closed if asked.closed is None else asked.closed
         world.group_size = asked.group_size or world.group_size
         world.deprecations = asked.deprecations or world.deprecations
         world.limits.rates = asked.rates or world.limits.rates

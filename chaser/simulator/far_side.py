@@ -44,6 +44,8 @@ class FarSide:
         return [Route(f"{base}/{name}", self._known(act), methods=["POST"]) for name, act in acts.items()]
 
     async def online(self, request: Request, runner: Runner) -> Response:
+        if self._world.closed:
+            return PlainTextResponse("come back later\n", 503)
         version = request.query_params.get("version", "")
         ends, _ = self._world.deprecations.get(version, (_NEVER, _NEVER))
         if datetime.fromisoformat(ends) <= datetime.now(UTC):
@@ -57,7 +59,8 @@ class FarSide:
         told = await _while_connected(request, self._workflows.message(runner))
         if told is not None:
             return PlainTextResponse(lines(told) if before is None else "cancel\n")
-        return Response(status_code=204) if runner.id in self._world.runners else _gone()
+        known = runner.id in self._world.runners or runner.id in self._world.forgotten
+        return Response(status_code=204) if known else _gone()
 
     async def log(self, request: Request, runner: Runner) -> Response:
         """What the first step, "Set up job", shows of the runner's file `.setup_info`: groups of lines."""
@@ -96,7 +99,8 @@ class FarSide:
         self, act: Callable[[Request, Runner], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def acting(request: Request) -> Response:
-            runner = self._world.runners.get(int(request.path_params["runner_id"]))
+            number = int(request.path_params["runner_id"])
+            runner = self._world.runners.get(number) or self._world.forgotten.get(number)
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
             if runner is None or not hmac.compare_digest(runner.token.encode(), given.encode()):
                 return _gone()

@@ -81,9 +81,9 @@ class RunnersApi:
     async def list(self, request: Request) -> Response:
         name = request.query_params.get("name")
         found = [
-            runner_body(runner)
+            {**runner_body(runner), "busy": self._world.seems_busy(runner)}
             for runner in self._world.runners.values()
-            if runner.scope == _scope(request) and name in {None, runner.name}
+            if runner.scope == _scope(request) and name in {None, runner.name} and self._world.shows(runner)
         ]
         return paged(request, "runners", found)
 

@@ -102,6 +102,8 @@ class Workflows:
     # What runners do.
 
     def online(self, runner: Runner) -> None:
+        if runner.mute:
+            return
         runner.status = "online"
         self._heard(runner)
         self._assign()
@@ -160,6 +162,17 @@ class Workflows:
         self._quiet(runner)
         self._world.runners.pop(runner.id, None)
         runner.bell.set()
+
+    def forget(self, runner: Runner) -> None:
+        """The registration is gone, and the runner listens on: https://github.com/actions/runner/issues/4617"""
+        self._withdraw(runner)
+        self._quiet(runner)
+        self._world.forgotten[runner.id] = self._world.runners.pop(runner.id)
+        self._assign()
+
+    def mute(self, runner: Runner) -> None:
+        runner.mute = True
+        self.offline(runner)
 
     def close(self) -> None:
         """Answer every runner that waits for a message."""

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from chaser.simulator.bodies import Kind
@@ -52,6 +53,9 @@ class Runner:
     """The job that it runs."""
     bell: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Rung when there is something to tell the runner."""
+    mute: bool = False
+    """GitHub hears nothing of it, whatever it says."""
+    since: float = field(default_factory=time.monotonic)
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
     """What happens if nothing is heard from it."""
 
@@ -146,6 +150,12 @@ class World:
         """Of organizations, by their login in lower case."""
         self.group_size = 10_000
         self.runners: dict[int, Runner] = {}
+        self.forgotten: dict[int, Runner] = {}
+        """Runners that go on without a registration, and are not told so."""
+        self.closed = False
+        """Whether no runner gets through to begin a session."""
+        self.lag = 0.0
+        """Seconds by which the lists of runners are late."""
         self.jobs: dict[int, Job] = {}
         self.origins: dict[int, Origin] = {}
         """Of runs, by their id."""
@@ -201,6 +211,17 @@ class World:
         runner = Runner(self._last_runner, scope, name, labels, group=group)
         self.runners[runner.id] = runner
         return runner
+
+    def shows(self, runner: Runner) -> bool:
+        """Whether lists have it already."""
+        return time.monotonic() - runner.since >= self.lag
+
+    def seems_busy(self, runner: Runner) -> bool:
+        """Lists have had runners idle that were in the midst of a job."""
+        job = self.jobs.get(runner.job or 0)
+        if not self.lag or job is None or job.started is None:
+            return runner.busy and not self.lag
+        return (datetime.now(UTC) - job.started).total_seconds() >= self.lag
 
     def named(self, scope: str, name: str) -> list[Runner]:
         return [one for one in self.runners.values() if (one.scope, one.name) == (scope, name)]

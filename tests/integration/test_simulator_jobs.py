@@ -243,6 +243,55 @@ async def test_a_runner_that_does_not_ask_is_offline_and_keeps_its_registration(
     assert (await side.far(runner, "message")).text.startswith(f"job {job.id} "), "it is back"
 
 
+async def test_a_runner_whose_registration_is_forgotten_listens_on_and_is_told_nothing(side: Side) -> None:
+    side.github.world.patience = Patience(poll=0.05)
+    runner = side.runner("one")
+    await side.far(runner, "online")
+    assert (await side.http.post(f"/_sim/runners/{runner.id}/forget")).is_success
+
+    assert (await side.get(f"/repos/{REPOSITORY}/actions/runners/{runner.id}")).status_code == 404
+    side.github.workflows.start(REPOSITORY, [CHASER])
+    assert (await side.far(runner, "message")).status_code == 204
+
+
+async def test_a_runner_that_github_does_not_hear_is_offline_whatever_it_says(side: Side) -> None:
+    side.github.world.patience = Patience(poll=0.05)
+    runner = side.runner("one")
+    await side.far(runner, "online")
+    assert (await side.http.post(f"/_sim/runners/{runner.id}/mute")).is_success
+    side.github.workflows.start(REPOSITORY, [CHASER])
+
+    assert (await side.far(runner, "message")).status_code == 204
+    (shown,) = (await side.get(f"/repos/{REPOSITORY}/actions/runners")).json()["runners"]
+    assert (shown["status"], shown["busy"]) == ("offline", False)
+
+
+async def test_a_far_side_that_is_closed_lets_no_runner_begin(side: Side) -> None:
+    runner = side.runner("one")
+    await side.http.post("/_sim/settings", json={"closed": True})
+    assert (await side.far(runner, "online")).status_code == 503
+    await side.http.post("/_sim/settings", json={"closed": False})
+    assert (await side.far(runner, "online")).status_code == 204
+
+
+async def test_lists_that_lag_do_not_show_a_new_runner_nor_that_one_has_begun(side: Side) -> None:
+    """What is asked of it by its id is true all the same."""
+    runners, runner = f"/repos/{REPOSITORY}/actions/runners", side.runner("one")
+    await side.http.post("/_sim/settings", json={"lag": 3600})
+    assert (await side.get(runners)).json()["runners"] == []
+    assert (await side.get(f"{runners}/{runner.id}")).status_code == 200
+
+    side.github.workflows.start(REPOSITORY, [CHASER])
+    await side.far(runner, "message")
+    runner.since -= 3600
+    (shown,) = (await side.get(runners)).json()["runners"]
+    assert shown["busy"] is False
+    assert (await side.get(f"{runners}/{runner.id}")).json()["busy"] is True
+    await side.http.post("/_sim/settings", json={"lag": 0})
+    (shown,) = (await side.get(runners)).json()["runners"]
+    assert shown["busy"] is True
+
+
 async def test_who_hangs_up_is_given_no_job(side: Side) -> None:
     github = assemble(new_world())
     runner = github.world.register(f"repos/{REPOSITORY}", "one", ("chaser",))
