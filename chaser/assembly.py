@@ -43,6 +43,7 @@ from chaser.runners.runner import Runner
 from chaser.runners.screening import Screening
 from chaser.sandboxes.output import OutputLimits
 from chaser.service import Service
+from chaser.tending import tend
 from chaser.webhooks.endpoint import WebhookEndpoint
 
 Assembled = tuple[Service, Api, WebhookEndpoint | None]
@@ -66,9 +67,11 @@ def assemble(parts: Parts) -> Assembled:
     queue = _queue(parts, grounds, gate)
     screening = _screening(parts, queue.intake, ours)
     heard = receiving(parts, queue.intake, ours, screen=screening.wake)
+    tending = tend(parts, queue.intake, heard.reception)
     own = (
         *(queue.dispatcher, screening, gate, parts.access),
         *(grounds.space, grounds.image_relief, grounds.pool),
+        *(tending.watchdog, tending.renewals),
     )
     api = _api(parts, grounds, queue, screening, counting=(*own, *heard.counting))
     retention = _retention(parts)
@@ -91,6 +94,8 @@ def assemble(parts: Parts) -> Assembled:
             "pool": grounds.pool.run,
             "app": parts.access.watch,
             "screening": screening.watch,
+            "watchdog": tending.watchdog.watch,
+            "renewals": tending.renewals.watch,
             "expiry": Expiry(parts.store.workspaces, queue.deletions, parts.clock).watch,
             **heard.loops,
         },

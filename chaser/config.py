@@ -254,6 +254,17 @@ class GitHub(Table):
     poll_starts: Count = 100
     """runners that one look at an installation may have started"""
 
+    runner_online: Annotated[Duration, Field(alias="runner_online_ms")] = timedelta(minutes=2)
+    """how long a runner may take from its registration until it listens for jobs"""
+    runner_job: Annotated[Duration, Field(alias="runner_job_ms")] = timedelta(minutes=5, seconds=10)
+    """how long one that listens may wait for a job"""
+    runner_end: Annotated[Duration, Field(alias="runner_end_ms")] = timedelta(minutes=1)
+    """how long one may go on after its job has ended at GitHub"""
+    runner_sight: Annotated[Duration, Field(alias="runner_sight_ms")] = timedelta(minutes=2)
+    """how long GitHub must not show one, or show it as offline, until it is ended"""
+    runner_lists: Annotated[Duration, Field(alias="runner_lists_ms")] = timedelta(minutes=2)
+    """how often GitHub's lists of runners are read where runners live"""
+
     @property
     def policy(self) -> Policy:
         rules = Rules(tuple(table.rule() for table in self.rules), self.forks)

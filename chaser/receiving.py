@@ -20,6 +20,7 @@ from chaser.webhooks.events import Malformed, Ping, parse
 
 @dataclass(frozen=True, slots=True)
 class Receiving:
+    reception: Reception
     webhook: WebhookEndpoint | None
     """None: nothing of ours is to be reached from outside."""
     loops: Mapping[str, Callable[[], Coroutine[None, None, None]]]
@@ -60,6 +61,7 @@ def receiving(parts: Parts, intake: Intake, ours: Ours, *, screen: Callable[[], 
         else WebhookEndpoint(parts.signatures, reception, clock)
     )
     return Receiving(
+        reception,
         webhook,
         {
             "deliveries": recovery.watch_deliveries,

@@ -150,7 +150,7 @@ def _clause(waits: Waiting | None) -> str | None:
             return f"for a slot, behind {waits.position} others"
         case Because.CAPACITY:
             return "for a slot: as many run as may, of its repository, installation or profile, or in all"
-        case Because.BACKOFF | Because.ENGINE_UNAVAILABLE if waits.until is not None:
+        case Because.SCHEDULED | Because.BACKOFF | Because.ENGINE_UNAVAILABLE if waits.until is not None:
             return f"for its next try, at {rfc3339(waits.until)}"
         case Because.DISK:
             return "for room on the disk"
@@ -213,6 +213,7 @@ def _fields(demand: Demand) -> dict[str, object]:
         "runners": demand.runners,
         "runner_name": said.runner_name,
         "taken_by": demand.taken_by,
+        "setback": demand.setback,
         "created_at": said.created_at,
         "started_at": said.started_at if said.runner_name else None,
         "completed_at": said.completed_at,

@@ -130,6 +130,9 @@ class AppRegistrar:
         found = read(RunnersAnswer, answer, doing).runners
         return next((_registration(runner) for runner in found if runner.name == name), None)
 
+    async def place(self, owner: Owner) -> str:
+        return (await self._place(owner)).path.lower()
+
     async def list(self, owner: Owner, prefix: str) -> Sequence[Registration]:
         doing = f"listing the runners of {owner.repository}"
         place = await self._place(owner)

@@ -18,6 +18,13 @@ log = structlog.stdlib.get_logger()
 MESSAGES = {
     Reason.CLIENT_GONE: "The client closed its connection; send `Prefer: respond-async` for a run that outlives it.",
     Reason.CANCELLED_BY_GITHUB: "GitHub cancelled the workflow job.",
+    Reason.RUNNER_NOT_ONLINE: (
+        "The runner did not listen for jobs in time: read its log, and see that sandboxes reach GitHub."
+    ),
+    Reason.RUNNER_WITHOUT_JOB: "The runner listened for jobs, and GitHub gave it none in time.",
+    Reason.RUNNER_UNKNOWN: "The runner went on, though GitHub no longer knew it.",
+    Reason.RUNNER_OFFLINE: "The runner went on, though GitHub heard of it no more.",
+    Reason.RUNNER_IDLE: "The runner went on after its job had ended at GitHub.",
 }
 
 

@@ -12,7 +12,7 @@ from chaser.runners.ages import Ages
 from chaser.runners.app import App, Apps, Connect, Connection, Credentials
 from chaser.runners.budget import Spending, measures
 from chaser.runners.lookout import Lookout
-from chaser.runners.registration import Registrar, WorkflowRuns
+from chaser.runners.registration import Registrar, WorkflowJobs, WorkflowRuns
 from chaser.secret import Secret
 
 LOOK_SECONDS = 10.0
@@ -57,6 +57,13 @@ class Access:
 
     def ages(self) -> Ages | None:
         return None if self.connection is None else self.connection.ages
+
+    def remaining(self, installation_id: int) -> float:
+        """Which part is left of an installation's budget for calls."""
+        return 1.0 if self.connection is None else self.connection.budgets.remaining(installation_id)
+
+    def workflow_jobs(self) -> WorkflowJobs | None:
+        return None if self.connection is None else self.connection.workflow_jobs
 
     def spendings(self) -> Sequence[Spending]:
         """What calls came to with the credentials in force."""

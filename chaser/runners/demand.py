@@ -111,6 +111,8 @@ class Demand:
     changed_at: datetime
     learned: Learned = Learned.WEBHOOK
     """How the first news of it came."""
+    setback: str | None = None
+    """How its last runner ended that did not serve it, and what can be done, in a sentence."""
 
     @property
     def id(self) -> int:
@@ -236,7 +238,14 @@ def reached(demand: Demand, state: State, at: datetime) -> Demand:
 
 
 def exhausted(demand: Demand, at: datetime) -> Demand:
-    return replace(demand, state=State.REFUSED, message=_EXHAUSTED, changed_at=at)
+    last = f" The last one: {demand.setback}" if demand.setback else ""
+    return replace(demand, state=State.REFUSED, message=_EXHAUSTED + last, changed_at=at)
+
+
+def unserved(demand: Demand, setback: str, at: datetime) -> Demand:
+    """Its runner has ended without having served it: it needs another one, if it still waits."""
+    state = State.PLANNED if demand.owed else demand.state
+    return replace(demand, state=state, setback=setback, changed_at=at)
 
 
 def uninstalled(demand: Demand, at: datetime) -> Demand:

@@ -13,10 +13,9 @@ from chaser.jobs.job import Job
 from chaser.jobs.kind import Ear
 from chaser.jobs.logs import Frame
 from chaser.jobs.reason import Reason
-from chaser.jobs.row import integer, optional_text, text, texts
-from chaser.runners.policy import Level
+from chaser.jobs.row import texts
 from chaser.runners.ports import Runners
-from chaser.runners.registration import Minted, Owner, Registrar, Removal, runner_name
+from chaser.runners.registration import Minted, Registrar, Removal, owner_in, runner_name
 
 log = structlog.stdlib.get_logger()
 
@@ -75,7 +74,7 @@ class Enrolments:
     async def _mint(self, job: Job) -> Minted:
         registrar, prepared_at = self.possible(), self._clock.now()
         labels = list(dict.fromkeys(label.lower() for label in texts(job.input, "labels")))
-        minted = await registrar.mint(owner_of(job), self.name(job), labels)
+        minted = await registrar.mint(owner_in(job.input), self.name(job), labels)
         await self._runners.minted(job.id, job.attempt, minted.runner_id, prepared_at, self._clock.now())
         return minted
 
@@ -110,7 +109,7 @@ class Enrolments:
         if registrar is None or known is None or known.runner_id is None:
             return True  # GitHub has none of it yet, or nobody can be asked
         try:
-            removal = await registrar.remove(owner_of(job), known.runner_id)
+            removal = await registrar.remove(owner_in(job.input), known.runner_id)
         except Refused as error:
             # The App was removed, say: nothing here serves that account any more.
             log.warning("GitHub does not let go of a runner.", action="unreleased", error=error.message)
@@ -134,14 +133,18 @@ class Enrolments:
 
     async def _gone(self, job: Job) -> bool:
         registrar, known = self._registrar(), await self._runners.of(job.id, job.attempt)
+        if known is not None and known.removed_at is not None:
+            return True
         if registrar is None:
             return False
         try:
             runner_id = known and known.runner_id
             if runner_id is None:  # the answer to its mint was lost, or there was none
-                left = await registrar.find(owner_of(job), self.name(job))
-                runner_id = left and left.runner_id
-            return runner_id is None or await registrar.remove(owner_of(job), runner_id) is not Removal.BUSY
+                left = await registrar.find(owner_in(job.input), self.name(job))
+                if left is None:
+                    return False  # it may be there all the same: lists lag, and the sweeps look again
+                runner_id = left.runner_id
+            return await registrar.remove(owner_in(job.input), runner_id) is not Removal.BUSY
         except Refused as error:
             # How the job ended is decided already, and this does not change it.
             raise Unavailable(error.reason, error.message) from error
@@ -149,12 +152,3 @@ class Enrolments:
 
 def no_credentials() -> Unavailable:
     return Unavailable(Reason.NO_APP_CREDENTIALS, _NO_REGISTRAR, retry_after=RETRY_WITHOUT_CREDENTIALS)
-
-
-def owner_of(job: Job) -> Owner:
-    return Owner(
-        installation_id=integer(job.input, "installation_id"),
-        repository=text(job.input, "repository"),
-        organization=optional_text(job.input, "organization"),
-        level=Level(optional_text(job.input, "level") or Level.ORGANIZATION),
-    )

@@ -1,12 +1,13 @@
 """Registering runners with GitHub: declared here, by the fleet that needs it; `chaser.github.registrar` does it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from chaser.ids import InstanceId, JobId
+from chaser.jobs.row import integer, optional_text, text
 from chaser.runners.policy import Level
 from chaser.runners.rules import Run
 from chaser.secret import Secret
@@ -65,6 +66,10 @@ class Registrar(Protocol):
 
     async def find(self, owner: Owner, name: str) -> Registration | None: ...
 
+    async def place(self, owner: Owner) -> str:
+        """Where this owner's runners are registered: the same word for all owners whose runners are listed together."""
+        ...
+
     async def list(self, owner: Owner, prefix: str) -> Sequence[Registration]:
         """All runners beside which this owner's would be registered whose names begin so."""
         ...
@@ -98,6 +103,16 @@ class WorkflowRuns(Protocol):
         ...
 
 
+def owner_in(asked: Mapping[str, object]) -> Owner:
+    """Whose job a runner is for, from the input of its job."""
+    return Owner(
+        installation_id=integer(asked, "installation_id"),
+        repository=text(asked, "repository"),
+        organization=optional_text(asked, "organization"),
+        level=Level(optional_text(asked, "level") or Level.ORGANIZATION),
+    )
+
+
 def name_prefix(instance: InstanceId) -> str:
     """What the names of all runners of this installation of Chaser begin with."""
     return f"chaser-{instance.rpartition('_')[2][-_INSTANCE_LENGTH:]}-"
@@ -113,5 +128,11 @@ def runner_name(instance: InstanceId, job: JobId, attempt: int) -> str:
 
 def job_of(prefix: str, name: str | None) -> JobId | None:
     """The job whose runner has this name; none: `prefix` is `name_prefix`'s, and this runner is not ours."""
-    found = re.fullmatch(rf"{re.escape(prefix)}([0-9a-z]{{1,32}})-[0-9]+", name or "")
-    return None if found is None else JobId(f"job_{found[1]}")
+    found = attempt_of(prefix, name)
+    return None if found is None else found[0]
+
+
+def attempt_of(prefix: str, name: str | None) -> tuple[JobId, int] | None:
+    """The job whose runner has this name, and which attempt at it."""
+    found = re.fullmatch(rf"{re.escape(prefix)}([0-9a-z]{{1,32}})-([0-9]{{1,9}})", name or "")
+    return None if found is None else (JobId(f"job_{found[1]}"), int(found[2]))

@@ -19,10 +19,11 @@ from chaser.jobs.row import optional_integer, optional_number, optional_text, te
 from chaser.runners.ages import Ages
 from chaser.runners.causes import cause
 from chaser.runners.decide import KIND
-from chaser.runners.enrolment import Enrolments, no_credentials, owner_of
+from chaser.runners.enrolment import Enrolments, no_credentials
 from chaser.runners.gate import Gate
 from chaser.runners.hook import PATH, VARIABLE, Made, guarding, script
 from chaser.runners.policy import Level
+from chaser.runners.registration import owner_in
 from chaser.runners.setup_info import SetupInfo, writing
 from chaser.runners.versions import Ended, Standing, finding
 from chaser.sandboxes.ending import Ending
@@ -114,7 +115,7 @@ class Runner(SandboxKind[RunnerInput]):
         profile, ages = self._profile(job), self._ages()
         if ages is None:
             raise no_credentials()
-        _check_age(profile.runner_image, await ages.standing(owner_of(job), image))
+        _check_age(profile.runner_image, await ages.standing(owner_in(job.input), image))
         minted = await self._enrolments.mint(job)
         secret, root_files, command = {JIT_VARIABLE: minted.jit_config.reveal()}, (), RUN
         env: Mapping[str, str] = secret

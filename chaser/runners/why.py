@@ -25,7 +25,8 @@ class Circumstances:
 
 def why(demand: Demand, known: Circumstances) -> str:
     """One or more sentences."""
-    return " ".join(part for part in (_state(demand, known), _taken(demand), _late(demand, known)) if part)
+    parts = (_state(demand, known), _unserved(demand), _taken(demand), _late(demand, known))
+    return " ".join(part for part in parts if part)
 
 
 def _state(demand: Demand, known: Circumstances) -> str:
@@ -98,6 +99,12 @@ def _cause(job: Job | None) -> str | None:
 
 def _on(demand: Demand) -> str:
     return f" on the runner {demand.said.runner_name}" if demand.said.runner_name else ""
+
+
+def _unserved(demand: Demand) -> str | None:
+    if demand.setback is None or not demand.owed:
+        return None
+    return f"The runner before did not serve it: {demand.setback}"
 
 
 def _taken(demand: Demand) -> str | None:

@@ -5,7 +5,7 @@ the one that was made for that job, if it fits; if there is none, one more is ma
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -30,6 +30,7 @@ from chaser.runners.demand import (
     origin,
     robbed,
     uninstalled,
+    unserved,
     vanished,
 )
 from chaser.runners.event import InstallationEvent
@@ -132,6 +133,21 @@ class Bookings:
             self._withdraw(known.job_id)
         return Recorded(known.job_id, cancelled=tuple(self.cancelled))
 
+    def renew(self, seen: Demand, setback: str, pause: timedelta) -> Recorded:
+        """Its runner has ended without having served it: plan another one, to be made after the pause.
+
+        Nothing, where more was said since the demand was seen so.
+        """
+        installation = seen.said.installation_id
+        gone = installation is not None and installations.deleted(self.connection, installation)
+        known = demands.locked(self.connection, {seen.id}).get(seen.id)
+        if known is None or not known.owed or known.job_id != seen.job_id or self._lives(known.job_id):
+            return Recorded(None if known is None else known.job_id)
+        demand = unserved(known, setback, self.at)
+        demand = uninstalled(demand, self.at) if gone else self._planned_again(demand, self.at + pause)
+        demands.write(self.connection, demand)
+        return Recorded(demand.job_id, self.planned)
+
     def installation(self, event: InstallationEvent) -> Recorded:
         told = installations.book(self.connection, event, self.at)
         if told.deleted_at is not None:
@@ -186,8 +202,8 @@ class Bookings:
             demands.write(self.connection, self._planned_again(other))
         return demand
 
-    def _planned_again(self, demand: Demand) -> Demand:
-        """As the last one that was made for it."""
+    def _planned_again(self, demand: Demand, run_at: datetime | None = None) -> Demand:
+        """As the last one that was made for it; at once, or at `run_at`."""
         made = self.connection.execute(_MADE, {"of_origin": origin(demand.id, demand.runners)}).one_or_none()
         if made is None:
             return demand
@@ -198,6 +214,7 @@ class Bookings:
             secrets=NO_SECRETS,
             created_at=self.at,
             queue_until=None,
+            run_at=run_at,
             profile=made.profile,
             max_attempts=made.max_attempts,
             lane=made.lane,
@@ -235,6 +252,10 @@ class Bookings:
         """Whether it has not ended, and is not asked to."""
         row = self._row(job_id)
         return row is not None and not Status(row.status).ended and row.cancel_requested is None
+
+    def _lives(self, job_id: JobId | None) -> bool:
+        status = self._status(job_id)
+        return status is not None and not status.ended
 
     def _status(self, job_id: JobId | None) -> Status | None:
         row = self._row(job_id)

@@ -104,7 +104,7 @@ def of_job(connection: Connection, job_id: JobId) -> int | None:
 def locked(connection: Connection, ids: AbstractSet[int]) -> Mapping[int, Demand]:
     """In one order everywhere, so that of two transactions with the same demands one waits for the other."""
     rows = connection.execute(_LOCKED, {"ids": sorted(ids)}) if ids else ()
-    return {row.workflow_job_id: _demand(row) for row in rows}
+    return {row.workflow_job_id: demand_of(row) for row in rows}
 
 
 def unsettled(connection: Connection, installation_id: int) -> Sequence[int]:
@@ -133,7 +133,7 @@ def _story(connection: Connection, workflow_job_id: int) -> Story | None:
     if row is None:
         return None
     told = connection.execute(_STORY, {"of_id": workflow_job_id})
-    return Story(_demand(row), [_delivery(each) for each in told])
+    return Story(demand_of(row), [_delivery(each) for each in told])
 
 
 def reach(connection: Connection, job_id: JobId, state: State, at: datetime) -> None:
@@ -159,6 +159,7 @@ def _values(demand: Demand) -> dict[str, object]:
         "job_id": demand.job_id,
         "runners": demand.runners,
         "taken_by": demand.taken_by,
+        "setback": demand.setback,
         "seen_at": demand.seen_at,
         "changed_at": demand.changed_at,
         "learned": demand.learned.value,
@@ -166,10 +167,10 @@ def _values(demand: Demand) -> dict[str, object]:
 
 
 def read(found: Iterable[AnyRow]) -> Sequence[Demand]:
-    return [_demand(row) for row in found]
+    return [demand_of(row) for row in found]
 
 
-def _demand(row: AnyRow) -> Demand:
+def demand_of(row: AnyRow) -> Demand:
     said: dict[str, Any] = {name: getattr(row, name) for name in _SAID}
     return Demand(
         state=State(row.state),
@@ -181,6 +182,7 @@ def _demand(row: AnyRow) -> Demand:
         job_id=None if row.job_id is None else JobId(row.job_id),
         runners=row.runners,
         taken_by=row.taken_by,
+        setback=row.setback,
         seen_at=row.seen_at,
         changed_at=row.changed_at,
         learned=Learned(row.learned),

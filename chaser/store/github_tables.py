@@ -10,6 +10,7 @@ from chaser.runners.inbox import Decision, Learned
 from chaser.store.columns import Document, Ident, Instant, Words
 from chaser.store.table_row import TableRow, among, checks, job_reference, partial, table_of
 
+UNREMOVED = "removed_at IS NULL"
 UNSETTLED = f"installation_id IS NOT NULL AND {among('state', OPEN)}"
 UNSEEN = f"clearance = 'pending' AND NOT ({among('state', ENDED)})"
 
@@ -71,6 +72,8 @@ class DemandsTable(TableRow, table=True):
     """The job whose runner has it, or is meant to: of each job there is one."""
     runners: int = Field(sa_column=Column(Integer, nullable=False))
     taken_by: int | None = Field(sa_column=Column(BigInteger))
+    setback: str | None = Field(sa_column=Column(Words))
+    """How its last runner ended that did not serve it."""
     seen_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     stored_at: datetime | None = Field(sa_column=Column(Instant))
     """When its row was first written, that is, about to be committed."""
@@ -89,6 +92,7 @@ class RunnersTable(TableRow, table=True):
                 "minted_has_id": "(minted_at IS NULL) = (runner_id IS NULL)",
             }
         ),
+        partial("ix_runners_unremoved", "job_id", where=UNREMOVED),
     )
 
     job_id: str = Field(sa_column=job_reference(primary_key=True))

@@ -36,7 +36,9 @@ _MINTED = (
     .values({name: _FRESH[name] for name in ("runner_id", "prepared_at", "minted_at")})
 )
 _ONLINE = update(runners).where(*_its, runners.c.online_at.is_(None)).values(online_at=_FRESH["online_at"])
-_REMOVED = update(runners).where(*_its).values(removed_at=_FRESH["removed_at"])
+_REMOVED = (
+    update(runners).where(*_its, runners.c.removed_at.is_(None)).values(removed_at=_FRESH["removed_at"])
+)
 
 
 class RunnerTable:
@@ -68,22 +70,25 @@ class RunnerTable:
         await self._database.write(write)
 
     async def removed(self, job_id: JobId, attempt: int, at: datetime) -> None:
-        await self._database.write_alone(
-            lambda connection: connection.execute(_REMOVED, {**_named(job_id, attempt), "is_removed_at": at})
-        )
+        await self._database.write_alone(lambda connection: remove(connection, job_id, attempt, at))
 
     async def of(self, job_id: JobId, attempt: int) -> RunnerRow | None:
         row = await self._database.read(
             lambda connection: connection.execute(_OF, _named(job_id, attempt)).one_or_none()
         )
-        return None if row is None else _runner(row)
+        return None if row is None else runner_of(row)
+
+
+def remove(connection: Connection, job_id: JobId, attempt: int, at: datetime) -> None:
+    """Note that its registration is gone; the first time counts."""
+    connection.execute(_REMOVED, {**_named(job_id, attempt), "is_removed_at": at})
 
 
 def _named(job_id: JobId, attempt: int) -> dict[str, object]:
     return {"of_job": job_id, "of_attempt": attempt}
 
 
-def _runner(row: AnyRow) -> RunnerRow:
+def runner_of(row: AnyRow) -> RunnerRow:
     return RunnerRow(
         job_id=JobId(row.job_id),
         attempt=row.attempt,

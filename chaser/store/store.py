@@ -8,7 +8,7 @@ from chaser.clock import Clock
 from chaser.ids import InstanceId
 from chaser.jobs.notices import Notices
 from chaser.runners.latency import Passages
-from chaser.runners.ports import Demands, Installations, Looks, Runners, Screenings
+from chaser.runners.ports import Demands, Installations, Looks, Screenings
 from chaser.store import schema
 from chaser.store.apps import AppTable
 from chaser.store.artifacts import ArtifactTable
@@ -26,14 +26,15 @@ from chaser.store.notices import notices_of
 from chaser.store.passages import PassageTables
 from chaser.store.passes import PassTable
 from chaser.store.pulled_images import PulledImageTable
+from chaser.store.renewals import RenewalTable
 from chaser.store.reseal import reseal
 from chaser.store.retention import RetentionTables
-from chaser.store.runners import RunnerTable
 from chaser.store.screenings import ScreeningTables
 from chaser.store.sealing import Sealer, SealingKey
 from chaser.store.tallies import Tallies
 from chaser.store.transactions import transact
 from chaser.store.uploads import UploadTable
+from chaser.store.wards import WardTable
 from chaser.store.workspaces import Workspaces
 
 
@@ -47,7 +48,8 @@ class Store:
     keys: Keys
     inbox: Deliveries
     demands: Demands
-    runners: Runners
+    runners: WardTable
+    renewals: RenewalTable
     screenings: Screenings
     installations: Installations
     looks: Looks
@@ -101,7 +103,8 @@ def open_store(url: str, keys: Sequence[SealingKey], clock: Clock, *, given_time
         keys=Keys(database),
         inbox=Deliveries(database, sealer, clock),
         demands=DemandTable(database),
-        runners=RunnerTable(database),
+        runners=WardTable(database),
+        renewals=RenewalTable(database, sealer, clock),
         screenings=ScreeningTables(database, sealer, clock),
         installations=InstallationTable(database),
         looks=LookTable(database),

@@ -12,7 +12,9 @@ from tests.acceptance.waiting import until
 CALLS = 2
 """To GitHub's API, for one workflow job."""
 
-_LASTING = re.compile(r"POST /app/installations/\d+/access_tokens|GET /orgs/[\w-]+/actions/runner-groups")
+_LASTING = re.compile(
+    r"POST /app/installations/\d+/access_tokens|GET /orgs/[\w-]+/actions/runner-groups|GET /(orgs|repos)/[\w/-]+/actions/runners"
+)
 """What is asked now and then, and holds for all jobs: each such call once at the most."""
 _RUNNING = re.compile(r"^\S+ \S+: Running job: (.*)$", re.MULTILINE)
 """What a runner says when it begins with a job."""

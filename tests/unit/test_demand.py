@@ -24,6 +24,7 @@ from chaser.runners.demand import (
     reached,
     robbed,
     uninstalled,
+    unserved,
     vanished,
 )
 from chaser.runners.event import WorkflowJobEvent
@@ -209,6 +210,16 @@ def test_a_repository_without_an_organization_is_a_scope_of_its_own() -> None:
     personal = told(organization=None, repository="octocat/one")
 
     assert not fits(demand(personal), demand(replace(personal, job_id=78, repository="octocat/two")))
+
+
+def test_who_was_not_served_needs_another_runner_and_says_how_the_last_one_ended() -> None:
+    known = reached(demand(told("queued")), State.ONLINE, SOON)
+
+    after = unserved(known, "It fell over.", LATER)
+
+    assert (after.state, after.setback, after.changed_at) == (State.PLANNED, "It fell over.", LATER)
+    assert unserved(demand(told("completed")), "late", LATER).state is State.CANCELLED
+    assert (exhausted(after, LATER).message or "").endswith("The last one: It fell over.")
 
 
 def test_the_states_are_three_kinds() -> None:

@@ -76,6 +76,9 @@ class Registry:
     async def find(self, owner: Owner, name: str) -> Registration | None:
         return self.runners.get(name)
 
+    async def place(self, owner: Owner) -> str:
+        return owner.repository
+
     async def list(self, owner: Owner, prefix: str) -> Sequence[Registration]:
         return [each for each in self.runners.values() if each.name.startswith(prefix)]
 

@@ -127,6 +127,15 @@ def test_a_runner_that_another_job_was_given_is_told_with_the_remedy() -> None:
     assert "-run${{ github.run_id }}" in sentence
 
 
+def test_how_the_runner_before_ended_is_told_while_another_is_owed() -> None:
+    waiting = replace(demand(State.PLANNED), setback="It fell over.")
+    assert why(waiting, Circumstances(job(), None, None)).endswith(
+        "The runner before did not serve it: It fell over."
+    )
+    done = replace(demand(State.RUNNING), setback="It fell over.")
+    assert "fell over" not in why(done, Circumstances(None, None, None))
+
+
 def test_a_late_delivery_is_githubs_and_said_so() -> None:
     late = Circumstances(None, None, AT + timedelta(seconds=95))
     assert why(demand(State.ONLINE), late).endswith("GitHub told of it 95 s after it was made.")

@@ -40,6 +40,9 @@ class GitHubJobAnswer(Shown):
     runners: int = Field(description="How many were made for it.")
     runner_name: str | None = Field(description="The runner that GitHub gave it to.")
     taken_by: int | None = Field(description="The workflow job that was given a runner made for this one.")
+    setback: str | None = Field(
+        description="How its last runner ended that did not serve it, and what can be done."
+    )
     created_at: Moment | None = Field(description="By GitHub's clock, as `started_at` and `completed_at`.")
     started_at: Moment | None
     completed_at: Moment | None
