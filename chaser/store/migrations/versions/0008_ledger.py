@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
+revision = "0008"
 down_revision = "0007"
 
 _IDENT = sa.String().with_variant(sa.String(collation="C"), "postgresql")

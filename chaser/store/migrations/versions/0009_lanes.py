@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0009"
+down_revision = "0008"
 
 _READY = "status = 'queued' AND ready"
 _IN_LANE = f"{_READY} AND lane IS NOT NULL"
