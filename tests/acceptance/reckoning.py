@@ -74,7 +74,7 @@ class Reckoning:
 
     def _expect_begun_once(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         begun = Counter(name for log in self.logs for name in _RUNNING.findall(log))
-        assert begun == Counter(job["name"] for job in jobs)
+        assert begun == Counter(job["name"] for job in jobs), self.logs
 
     def _expect_few_calls(self, most: int) -> None:
         called = [call.rpartition("|")[2] for call in self._github.calls[self._calls :]]
