@@ -45,6 +45,7 @@ async def _serve(options: argparse.Namespace) -> int:
     world.hook = Hook(options.hook_url, os.environ.get(_SECRET, ""))
     made = assemble(world, options.far_side)
     async with serving(made.app, options.host, options.port, made.workflows.close) as url:
+        world.address = url
         print(f"GitHub, simulated: {url} · App {options.app_id} · private key {options.key}", flush=True)
         await asyncio.get_running_loop().create_future()
     return 0

@@ -108,12 +108,19 @@ def group_body(group: Group, organization: str) -> dict[str, object]:
         "visibility": "all" if group.repositories is None else "selected",
         "default": group.id == 1,
         "runners_url": f"{url}/runners",
+        **({} if group.repositories is None else {"selected_repositories_url": f"{url}/repositories"}),
         "inherited": False,
         "allows_public_repositories": group.public,
         "restricted_to_workflows": False,
         "selected_workflows": [],
         "workflow_restrictions_read_only": False,
     }
+
+
+def repository_body(world: World, name: str) -> dict[str, object]:
+    """A repository is there as soon as it is named."""
+    kind = world.kind(name.partition("/")[0])
+    return bodies.repository(name, kind, private=name.lower() not in world.public)
 
 
 def token_body(
@@ -130,6 +137,7 @@ def token_body(
 def installation_body(world: World, found: Installation) -> dict[str, object]:
     kind = world.kind(found.account)
     api = f"{bodies.API}/app/installations/{found.id}"
+    owner = f"organizations/{found.account}/" if kind == "Organization" else ""
     return {
         "id": found.id,
         "client_id": "Iv1.simulated",
@@ -137,7 +145,7 @@ def installation_body(world: World, found: Installation) -> dict[str, object]:
         "repository_selection": "all" if found.repositories is None else "selected",
         "access_tokens_url": f"{api}/access_tokens",
         "repositories_url": f"{bodies.API}/installation/repositories",
-        "html_url": f"{bodies.WEB}/settings/installations/{found.id}",
+        "html_url": f"{bodies.WEB}/{owner}settings/installations/{found.id}",
         "app_id": world.app_id,
         "app_slug": world.app.slug,
         "target_id": bodies.number(found.account),

@@ -20,6 +20,7 @@ from chaser.simulator.installing import Installing
 from chaser.simulator.jobs_api import JobsApi
 from chaser.simulator.limits_api import LimitsApi
 from chaser.simulator.manifest_api import ManifestApi
+from chaser.simulator.pages_api import PagesApi
 from chaser.simulator.post import Post
 from chaser.simulator.repositories_api import RepositoriesApi
 from chaser.simulator.runners_api import RunnersApi
@@ -52,6 +53,7 @@ def assemble(world: World, far_side: str | None = None) -> GitHub:
         *ManifestApi(world, installing).routes(),
         *FarSide(world, workflows).routes(),
         *ControlApi(world, post, workflows, installing).routes(),
+        *PagesApi(world, workflows).routes(),
     ]
     app = Front(Starlette(routes=routes, exception_handlers={404: _unknown}), world)
     return GitHub(world, post, workflows, installing, app)

@@ -3,14 +3,10 @@
 Each body is one of the simulator's own values as JSON; docs/simulator.md has them all.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from chaser.simulator.answers import installation_body, runner_body
@@ -19,13 +15,13 @@ from chaser.simulator.faults import Fault, Mishap
 from chaser.simulator.hearsay import Hearsay
 from chaser.simulator.installing import Installing
 from chaser.simulator.limits import Limit, Rates, Resource
+from chaser.simulator.orders import answering, read_order
 from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Blank, Job, job_body
 from chaser.simulator.post import Post, item_body
+from chaser.simulator.weather import Forecast
 from chaser.simulator.workflows import Plan, Workflows
 from chaser.simulator.world import PERMISSIONS, Group, Hook, Installation, Patience, World
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +96,20 @@ class ControlApi:
             "/_sim/faults": self.fault,
             "/_sim/mishaps": self.mishap,
             "/_sim/limits": self.exhaust,
+            "/_sim/weather": self.weather,
+            "/_sim/clock": self.clock,
             "/_sim/settings": self.settings,
             "/_sim/ping": self.ping,
             "/_sim/release": self.release,
             "/_sim/heard": self.hear,
         }
         return [
-            *(Route(path, _answering(act), methods=["POST"]) for path, act in posts.items()),
-            Route("/_sim/state", _answering(self.state), methods=["GET"]),
+            *(Route(path, answering(act), methods=["POST"]) for path, act in posts.items()),
+            Route("/_sim/state", answering(self.state), methods=["GET"]),
         ]
 
     async def start(self, request: Request) -> object:
-        run = await _read(Run, request)
+        run = await read_order(Run, request)
         return _started(self._workflows.start(run.repository, run.jobs, run.origin))
 
     async def act(self, request: Request) -> object:
@@ -132,9 +130,9 @@ class ControlApi:
         return [job_body(job) for job in self._workflows.latest(run_id)]
 
     async def install(self, request: Request) -> object:
-        asked = await _read(NewInstallation, request)
+        asked = await read_order(NewInstallation, request)
         self._world.kinds[asked.account.lower()] = asked.kind
-        number = max(self._world.installations, default=0) + 1
+        number = self._world.next_installation()
         made = Installation(number, asked.account, asked.permissions, asked.repositories)
         self._installing.install(made)
         return installation_body(self._world, made)
@@ -149,9 +147,9 @@ class ControlApi:
             case "delete":
                 self._installing.delete(found)
             case "permissions":
-                self._installing.grant(found, await _read(dict[str, str], request))
+                self._installing.grant(found, await read_order(dict[str, str], request))
             case "repositories":
-                self._installing.choose(found, await _read(frozenset[str], request))
+                self._installing.choose(found, await read_order(frozenset[str], request))
             case _:
                 return None
         return installation_body(self._world, found)
@@ -168,21 +166,30 @@ class ControlApi:
         return runner_body(runner)
 
     async def fault(self, request: Request) -> object:
-        self._world.faults.append(await _read(Fault, request))
+        self._world.faults.append(await read_order(Fault, request))
         return len(self._world.faults)
 
     async def mishap(self, request: Request) -> object:
-        self._world.mishaps.append(await _read(Mishap, request))
+        self._world.mishaps.append(await read_order(Mishap, request))
         return len(self._world.mishaps)
 
     async def exhaust(self, request: Request) -> object:
-        asked = await _read(Exhaustion, request)
+        asked = await read_order(Exhaustion, request)
         limits = self._world.limits
         limits.exhaust(asked.installation, asked.seconds, asked.resource)
         return limits.of(asked.installation, asked.resource).body()
 
+    async def weather(self, request: Request) -> object:
+        self._world.weather.change(await read_order(Forecast, request))
+        return {}
+
+    async def clock(self, request: Request) -> object:
+        """Forward by so many seconds."""
+        self._world.calendar.skip(await read_order(float, request))
+        return {}
+
     async def settings(self, request: Request) -> object:
-        asked, world = await _read(Settings, request), self._world
+        asked, world = await read_order(Settings, request), self._world
         if asked.groups is not None:
             world.groups = {
                 owner.lower(): {group.id: group for group in groups} for owner, groups in asked.groups.items()
@@ -209,11 +216,13 @@ class ControlApi:
         return {}
 
     async def hear(self, request: Request) -> object:
-        said = await _read(Heard, request)
+        said = await read_order(Heard, request)
         return {} if self._hearsay.hear(said.runner, said.line) else None
 
     async def state(self, request: Request) -> object:
-        await self._post.settled()
+        """When all that was sent has been answered, unless somebody wants it `now`."""
+        if "now" not in request.query_params:
+            await self._post.settled()
         world = self._world
         return {
             "jobs": [job_body(job) for job in world.jobs.values()],
@@ -222,45 +231,8 @@ class ControlApi:
             "deliveries": [item_body(attempt) for attempt in self._post.attempts],
             "calls": [f"{call.base}|{call.line}" if call.base else call.line for call in world.calls],
             "limit_hits": {limit.value: world.limits.hits[limit] for limit in Limit},
+            "weather": dict(world.weather.met),
         }
-
-
-class _Malformed(Exception):
-    """A body that is none of ours."""
-
-
-async def _read(kind: type[T], request: Request) -> T:
-    body, adapter = await request.body(), TypeAdapter(kind)
-    try:
-        read = adapter.validate_json(body)
-    except ValidationError as error:
-        raise _Malformed(str(error)) from error
-    if unknown := _unknown(json.loads(body), json.loads(adapter.dump_json(read))):
-        raise _Malformed(f"no such keys: {', '.join(sorted(unknown))}")
-    return read
-
-
-def _unknown(given: object, read: object) -> set[str]:
-    """Keys that reading has left out, at any depth: a misspelt one must not be taken for a default."""
-    if isinstance(given, dict) and isinstance(read, dict):
-        asked, known = cast("dict[str, object]", given), cast("dict[str, object]", read)
-        found = set(asked) - set(known)
-        return found.union(*(_unknown(asked[key], known[key]) for key in set(asked) & set(known)))
-    if isinstance(given, list) and isinstance(read, list):
-        pairs = zip(cast("list[object]", given), cast("list[object]", read), strict=False)
-        return set[str]().union(*(_unknown(one, other) for one, other in pairs))
-    return set()
-
-
-def _answering(act: Callable[[Request], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
-    async def answering(request: Request) -> Response:
-        try:
-            made = await act(request)
-        except _Malformed as error:
-            return JSONResponse({"message": str(error)}, 422)
-        return JSONResponse({"message": "no such thing"}, 404) if made is None else JSONResponse(made)
-
-    return answering
 
 
 def _started(jobs: list[Job]) -> object:

@@ -43,5 +43,5 @@ class Mishap:
     """None: any."""
     seconds: float = 0
 
-    def meets(self, event: str, action: str | None) -> bool:
+    def meets(self, event: str, action: object) -> bool:
         return self.event == event and self.action in {None, action}

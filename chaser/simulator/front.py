@@ -5,12 +5,14 @@ https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chaser.simulator.addresses import moved
 from chaser.simulator.answers import error, too_many
 from chaser.simulator.credentials import given_token
 from chaser.simulator.faults import Fault
@@ -21,6 +23,7 @@ ENTERPRISE = "/api/v3"
 """Where an Enterprise Server has its API: the same one. https://docs.github.com/en/enterprise-server/rest"""
 _ELSEWHERE = ("/_sim/", "/_runner/", "/_logs/", "/settings/", "/organizations/", "/apps/")
 """Not GitHub's API, but ours or its pages: without faults and limits."""
+_RUN_PAGES = re.compile(r"/[^/]+/[^/]+/actions/runs/")
 _FREE = "/rate_limit"
 
 
@@ -39,6 +42,11 @@ class _Answer:
         else:
             self.body += message.get("body", b"")
 
+    def move(self, address: str | None, base: str) -> None:
+        body = moved(self.body, address, base)
+        if body != self.body:
+            self.body, self.headers["content-length"] = body, str(len(body))
+
 
 class Front:
     def __init__(self, app: ASGIApp, world: World) -> None:
@@ -46,7 +54,7 @@ class Front:
         self._world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_ELSEWHERE):
+        if scope["type"] != "http" or _is_elsewhere(scope["path"]):
             return await self._app(scope, receive, send)
         base = ENTERPRISE if scope["path"].startswith(f"{ENTERPRISE}/") else ""
         path = scope["path"].removeprefix(base)
@@ -62,6 +70,7 @@ class Front:
                 await asyncio.sleep(fault.delay)
                 if fault.status == 0:
                     return await _silence(receive)
+            answer.move(self._world.address, base)
             return await _put(answer, send)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer, fault: Fault | None) -> None:
@@ -91,6 +100,10 @@ class Front:
         token = given_token(Headers(scope=scope).get("authorization", ""))
         owner = self._world.token_owner(token)
         return None if owner is None else owner.id
+
+
+def _is_elsewhere(path: str) -> bool:
+    return path.startswith(_ELSEWHERE) or _RUN_PAGES.match(path) is not None
 
 
 def _refusal(excess: Excess, caller: object) -> Response:

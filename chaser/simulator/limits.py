@@ -146,7 +146,7 @@ class Limits:
             return Excess(Limit.PRIMARY, max(0, budget.reset - int(time.time())))
         if who.at_once > rates.concurrent:
             return Excess(Limit.CONCURRENCY, math.ceil(rates.minute))
-        spent, cost = who.spent[_endpoint(method, path)], 1 if method in {"GET", "HEAD", "OPTIONS"} else 5
+        spent, cost = who.spent[endpoint(method, path)], 1 if method in {"GET", "HEAD", "OPTIONS"} else 5
         while spent and spent[0][0] <= now - rates.minute:
             spent.popleft()
         if sum(each for _, each in spent) + cost > rates.points:
@@ -168,6 +168,6 @@ def resource_of(method: str, path: str) -> Resource:
     return Resource.REGISTRATION if registers else Resource.CORE
 
 
-def _endpoint(method: str, path: str) -> str:
+def endpoint(method: str, path: str) -> str:
     """One for all repositories and ids, as the documentation lists them."""
     return f"{method} {_NUMBERS.sub('/{}', _PLACES.sub('/{}', path))}"

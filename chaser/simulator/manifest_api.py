@@ -15,13 +15,13 @@ from typing import cast
 from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from chaser.simulator import bodies
 from chaser.simulator.answers import app_body, not_found, ok
 from chaser.simulator.credentials import new_key_pair
 from chaser.simulator.installing import Installing
+from chaser.simulator.page import page
 from chaser.simulator.reading import table, texts
 from chaser.simulator.world import App, Installation, World
 
@@ -60,10 +60,10 @@ class ManifestApi:
         form = await _form(request)
         manifest = _manifest(form)
         if isinstance(manifest, str):
-            return _page("Cannot make this App", f"<p>{html.escape(manifest)}</p>", 422)
+            return page("Cannot make this App", f"<p>{html.escape(manifest)}</p>", 422)
         state = html.escape(request.query_params.get("state", ""))
         action = request.url.path.removesuffix("/new")
-        return _page(
+        return page(
             "Create GitHub App",
             f"<p>{html.escape(str(manifest['name']))}</p>"
             f'<form method="post" action="{html.escape(action)}">'
@@ -77,7 +77,7 @@ class ManifestApi:
         form = await _form(request)
         manifest = _manifest(form)
         if isinstance(manifest, str):
-            return _page("Cannot make this App", f"<p>{html.escape(manifest)}</p>", 422)
+            return page("Cannot make this App", f"<p>{html.escape(manifest)}</p>", 422)
         code = secrets.token_hex(20)
         owner = request.path_params.get("owner")
         if owner is not None:
@@ -90,7 +90,7 @@ class ManifestApi:
         return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{query}", 302)
 
     async def convert(self, request: Request) -> Response:
-        """The App comes to be here, and it is the world's from now on."""
+        """The App comes to be here, and it is the world's from now on: installed nowhere yet."""
         offer = self._offers.pop(request.path_params["code"], None)
         if offer is None or offer.until < time.monotonic():
             return not_found()
@@ -109,6 +109,7 @@ class ManifestApi:
         )
         world.hook.url = str(hook["url"]) if hook.get("active", True) and "url" in hook else None
         world.hook.secret = secrets.token_hex(20)
+        world.forget_installations()
         self._installing.ping()
         return ok(
             {
@@ -126,7 +127,7 @@ class ManifestApi:
         if request.path_params["slug"] != self._world.app.slug:
             return not_found()
         owner = html.escape(self._world.app.owner)
-        return _page(
+        return page(
             f"Install {html.escape(self._world.app.name)}",
             f'<form method="post" action="../installations"><input name="account" value="{owner}">'
             "<button>Install</button></form>",
@@ -134,12 +135,12 @@ class ManifestApi:
 
     async def install(self, request: Request) -> Response:
         account = (await _form(request)).get("account", self._world.app.owner)
-        number = max(self._world.installations, default=0) + 1
+        number = self._world.next_installation()
         made = Installation(number, account, dict(self._world.app.permissions or {}))
         self._installing.install(made)
         setup = self._world.app.setup_url
         if setup is None:
-            return RedirectResponse(f"{bodies.WEB}/settings/installations/{number}", 302)
+            return RedirectResponse(f"/settings/installations/{number}", 302)
         query = urlencode({"installation_id": number, "setup_action": "install"})
         return RedirectResponse(f"{setup}?{query}", 302)
 
@@ -165,7 +166,3 @@ def _manifest(form: Mapping[str, str]) -> Mapping[str, object] | str:
         if not isinstance(manifest.get(key), str):
             return f"Missing {key}"
     return manifest
-
-
-def _page(title: str, content: str, status: int = 200) -> Response:
-    return HTMLResponse(f"<!doctype html><title>{title}</title><h1>{title}</h1>{content}", status)

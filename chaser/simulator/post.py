@@ -14,6 +14,7 @@ from typing import cast
 
 import httpx
 
+from chaser.simulator.addresses import moved
 from chaser.simulator.delivery import Delivery, as_form, deliver, delivery
 from chaser.simulator.faults import Mishap
 from chaser.simulator.world import World
@@ -54,9 +55,11 @@ class Post:
         """Nothing waits for it: events go out as things happen."""
         if self._world.hook.url is None or event not in {*self._world.app.events, *_UNASKED}:
             return
-        made = replace(delivery(event, payload), app_id=self._world.app_id)
+        plain = delivery(event, payload)
+        body = moved(plain.body, self._world.address)
+        made = replace(plain, body=body, app_id=self._world.app_id)
         attempt = Attempt(next(self._ids), made, payload, redelivery=False)
-        mishap = self._world.mishap_for(event, attempt.action)
+        mishap = self._world.mishap_for(event, payload)
         if mishap is not None and mishap.kind == "hold":
             self._held.append(attempt)
             return
@@ -64,7 +67,8 @@ class Post:
 
     def again(self, attempt: Attempt) -> None:
         """A redelivery: the same id for the receiver, another one in the log."""
-        self._start(self._attempt(Attempt(next(self._ids), attempt.sent, attempt.payload, redelivery=True)))
+        made = Attempt(next(self._ids), attempt.sent, attempt.payload, redelivery=True)
+        self._start(self._round(made, self._world.weather.mishap(attempt.sent.event, attempt.payload), []))
 
     def release(self) -> None:
         """Send what is held back, though nothing else is sent."""

@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chaser.simulator import bodies
 from chaser.simulator.access import refusal
-from chaser.simulator.answers import bad_credentials, ok, paged
+from chaser.simulator.answers import bad_credentials, ok, paged, repository_body
 from chaser.simulator.credentials import given_token
 from chaser.simulator.origin import Origin, pull_request
 from chaser.simulator.world import World
@@ -33,11 +32,11 @@ class RepositoriesApi:
             return bad_credentials()
         named = {job.repository for job in self._world.jobs.values() if owner.covers(job.repository)}
         found = sorted(named if owner.repositories is None else owner.repositories)
-        return paged(request, "repositories", [self._body(name) for name in found])
+        return paged(request, "repositories", [repository_body(self._world, name) for name in found])
 
     async def get(self, request: Request) -> Response:
         name = f"{request.path_params['owner']}/{request.path_params['repo']}"
-        return refusal(self._world, request, "metadata") or ok(self._body(name))
+        return refusal(self._world, request, "metadata") or ok(repository_body(self._world, name))
 
     async def pulls(self, request: Request) -> Response:
         """Those that runs are of. Of a public repository everyone may see them, without the permission.
@@ -58,10 +57,6 @@ class RepositoriesApi:
             if origin.of_pull_request and request.query_params.get("head") in {None, _head(name, origin)}
         ]
         return ok(found)
-
-    def _body(self, name: str) -> dict[str, object]:
-        kind = self._world.kind(name.partition("/")[0])
-        return bodies.repository(name, kind, private=name.lower() not in self._world.public)
 
 
 def _head(name: str, origin: Origin) -> str:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chaser.simulator import jit
+from chaser.simulator import bodies, jit
 from chaser.simulator.access import refusal
 from chaser.simulator.answers import (
     error,
@@ -18,6 +18,7 @@ from chaser.simulator.answers import (
     not_found,
     ok,
     paged,
+    repository_body,
     runner_body,
 )
 from chaser.simulator.reading import read_object, texts
@@ -54,6 +55,9 @@ class RunnersApi:
             ),
             Route(groups, self._may(self.groups), methods=["GET"]),
             Route(f"{groups}/{{group_id:int}}", self._may(self.group), methods=["GET"]),
+            Route(
+                f"{groups}/{{group_id:int}}/repositories", self._may(self.group_repositories), methods=["GET"]
+            ),
         ]
 
     async def generate(self, request: Request) -> Response:
@@ -75,7 +79,9 @@ class RunnersApi:
         runner = self._world.register(_scope(request), name, labels, number)
         if runner is None:
             return error(409, f"Already exists - A runner with the name *{name}* already exists.")
-        blob = jit.encode(runner, "https://github.com", self._far_side, self._workflows.likely(runner))
+        self._workflows.registered(runner)
+        host = self._world.address or bodies.WEB
+        blob = jit.encode(runner, host, self._far_side, self._workflows.likely(runner))
         return ok({"runner": runner_body(runner), "encoded_jit_config": blob}, 201)
 
     async def list(self, request: Request) -> Response:
@@ -122,6 +128,14 @@ class RunnersApi:
     async def group(self, request: Request) -> Response:
         found = self._groups(request).get(int(request.path_params["group_id"]))
         return not_found() if found is None else ok(group_body(found, request.path_params["owner"]))
+
+    async def group_repositories(self, request: Request) -> Response:
+        """Those that were selected. Of a group for all of them nothing is documented: none was selected."""
+        found = self._groups(request).get(int(request.path_params["group_id"]))
+        if found is None:
+            return not_found()
+        names = sorted(found.repositories or ())
+        return paged(request, "repositories", [repository_body(self._world, name) for name in names])
 
     def _may(self, act: Act) -> Act:
         async def acting(request: Request) -> Response:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chaser.simulator.assignment import pairs
+from chaser.simulator.clean_ups import CleanUps
 from chaser.simulator.origin import Origin
 from chaser.simulator.payload import Job, Step, workflow_job
 from chaser.simulator.post import Post
@@ -30,6 +31,7 @@ class Workflows:
     def __init__(self, world: World, post: Post) -> None:
         self._world = world
         self._post = post
+        self._clean_ups = CleanUps(world, self._over, self.remove)
 
     # What people do.
 
@@ -60,7 +62,9 @@ class Workflows:
     def approve(self, run_id: int) -> None:
         for job in self.of_run(run_id):
             if job.status == "waiting":
-                self._tell("queued", replace(job, status="queued", gated=datetime.now(UTC)))
+                again = replace(job, status="queued", gated=datetime.now(UTC))
+                self._tell("queued", again)
+                self._clean_ups.queued(again)
         self._assign()
 
     def cancel(self, run_id: int, *, force: bool = False) -> None:
@@ -101,6 +105,9 @@ class Workflows:
 
     # What runners do.
 
+    def registered(self, runner: Runner) -> None:
+        self._clean_ups.left(runner)
+
     def online(self, runner: Runner) -> None:
         if runner.mute:
             return
@@ -111,6 +118,7 @@ class Workflows:
     def offline(self, runner: Runner) -> None:
         """It takes no more jobs. One that it was assigned waits again."""
         runner.status = "offline"
+        self._clean_ups.left(runner)
         self._withdraw(runner)
         self._assign()
 
@@ -179,6 +187,7 @@ class Workflows:
         for runner in self._world.runners.values():
             self._quiet(runner)
             runner.bell.set()
+        self._world.calendar.close()
 
     # How it goes on from there.
 
@@ -187,6 +196,8 @@ class Workflows:
             self._tell("queued", job)
             if job.environment is not None:
                 self._tell("waiting", replace(job, status="waiting", gated=datetime.now(UTC)))
+            else:
+                self._clean_ups.queued(job)
         self._assign()
 
     def _assign(self) -> None:

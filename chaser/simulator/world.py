@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from chaser.simulator.bodies import Kind
+from chaser.simulator.calendar import Calendar
 from chaser.simulator.faults import Fault, Mishap
 from chaser.simulator.limits import Limits
 from chaser.simulator.origin import Origin
+from chaser.simulator.patience import Patience
 from chaser.simulator.payload import Blank, Job
+from chaser.simulator.weather import Weather
 
 PERMISSIONS: Mapping[str, str] = {"actions": "read", "administration": "write", "metadata": "read"}
 """What an installation may do unless it is made otherwise: as the App of a personal account."""
@@ -58,6 +61,8 @@ class Runner:
     since: float = field(default_factory=time.monotonic)
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
     """What happens if nothing is heard from it."""
+    left: float = 0
+    """When it went offline, or was registered: by the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +107,6 @@ class Hook:
 
 
 @dataclass(slots=True)
-class Patience:
-    """In seconds, and by default as long as GitHub waits."""
-
-    answer: float = 10
-    """For a delivery to be answered."""
-    poll: float = 50
-    """How long a runner's question for a message is kept open."""
-    session: float = 60
-    """Until a runner that does not ask any more is offline."""
-    pick_up: float = 60
-    """For a runner to take the job that it was assigned."""
-    lease: float = 600
-    """For a runner to be heard of while it runs a job: after that the job has failed."""
-    cancel: float = 300
-    """For a runner to end a cancelled job."""
-
-
-@dataclass(slots=True)
 class Call:
     """A call to the API, as it came."""
 
@@ -137,10 +124,14 @@ class World:
         """`public_key` is the App's, as PEM."""
         self.app_id = app_id
         self.public_key = public_key
+        self.address: str | None = None
+        """Where it serves, for the addresses that it tells; none: they are those of GitHub."""
         self.app = App()
         self.hook = Hook()
         self.patience = Patience()
         self.limits = Limits()
+        self.weather = Weather()
+        self.calendar = Calendar()
         self.kinds: dict[str, Kind] = {}
         """Of accounts, by their login in lower case."""
         self.public: set[str] = set()
@@ -177,13 +168,25 @@ class World:
         self.calls: list[Call] = []
         """Every call to the API, in order."""
         self._last_runner = 0
+        self._last_installation = 0
 
     def install(self, installation: Installation) -> Installation:
         """An account nobody has told of is an organization if it grants an organization's permission."""
         granted = any(name.startswith("organization_") for name in installation.permissions)
         self.kinds.setdefault(installation.account.lower(), "Organization" if granted else "User")
         self.installations[installation.id] = installation
+        self._last_installation = max(self._last_installation, installation.id)
         return installation
+
+    def next_installation(self) -> int:
+        """An id that none has had."""
+        return self._last_installation + 1
+
+    def forget_installations(self) -> None:
+        """Another App is here from now on, and nobody has installed it."""
+        self.installations.clear()
+        self.tokens.clear()
+        self.narrowed.clear()
 
     def installation_of(self, repository: str) -> Installation | None:
         return next((one for one in self.installations.values() if one.covers(repository)), None)
@@ -235,20 +238,20 @@ class World:
         return self.installations.get(installation_id) if time.time() < until else None
 
     def fault_for(self, method: str, path: str) -> Fault | None:
-        """Used up by being found."""
+        """One that was asked for is used up by being found; otherwise it is as the weather is."""
         for place, fault in enumerate(self.faults):
             if fault.meets(method, path):
                 del self.faults[place]
                 return fault
-        return None
+        return self.weather.fault(method, path)
 
-    def mishap_for(self, event: str, action: str | None) -> Mishap | None:
-        """Used up by being found."""
+    def mishap_for(self, event: str, payload: Mapping[str, object]) -> Mishap | None:
+        """The same, of deliveries."""
         for place, mishap in enumerate(self.mishaps):
-            if mishap.meets(event, action):
+            if mishap.meets(event, payload.get("action")):
                 del self.mishaps[place]
                 return mishap
-        return None
+        return self.weather.mishap(event, payload)
 
     def count(self, line: str) -> int:
         """How many calls of this method and path there were."""
