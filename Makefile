@@ -18,7 +18,7 @@ demo: setup-python setup-engine image-small image-runner-simulated image-default
 test: setup image-engine ## run all tests, against real Docker, PostgreSQL and registries
 	@scripts/with-engine $(RUN) pytest $(ARGS)
 
-chaos: setup image-engine ## kill the service at every point that could hurt, for minutes
+chaos: setup image-engine ## kill the service at every point that could hurt, and lay siege to its fleet, for minutes
 	@CHASER_CHAOS=long scripts/with-engine $(RUN) pytest tests/chaos $(ARGS)
 
 serve: setup-python setup-engine image-small image-default-in-background ## start the service and stay

@@ -3,6 +3,7 @@
 Each body is one of the simulator's own values as JSON; docs/simulator.md has them all.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -106,6 +107,7 @@ class ControlApi:
         return [
             *(Route(path, answering(act), methods=["POST"]) for path, act in posts.items()),
             Route("/_sim/state", answering(self.state), methods=["GET"]),
+            Route("/_sim/tally", answering(self.tally), methods=["GET"]),
         ]
 
     async def start(self, request: Request) -> object:
@@ -233,6 +235,11 @@ class ControlApi:
             "limit_hits": {limit.value: world.limits.hits[limit] for limit in Limit},
             "weather": dict(world.weather.met),
         }
+
+    async def tally(self, request: Request) -> object:
+        """For whoever asks often: only how many."""
+        jobs = Counter(job.status for job in self._world.jobs.values())
+        return {"jobs": jobs, "runners": len(self._world.runners)}
 
 
 def _started(jobs: list[Job]) -> object:

@@ -47,6 +47,10 @@ class Engine:
         saved = subprocess.run(["docker", "save", image], capture_output=True, check=True).stdout
         self.docker("load", stdin=saved)
 
+    @property
+    def pid(self) -> int:
+        return int(self._outer("inspect", "--format", "{{.State.Pid}}", self._name))
+
     def stop(self) -> None:
         self._outer("stop", "--time", "20", self._name)
 

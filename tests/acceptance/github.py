@@ -86,6 +86,15 @@ class GitHub:
     def state(self) -> dict[str, Any]:
         return self.http.get("/_sim/state").json()
 
+    @property
+    def registrations(self) -> int:
+        return self.tally["runners"]
+
+    @property
+    def tally(self) -> dict[str, Any]:
+        """Of jobs by their status, and of runners, how many there are."""
+        return self.http.get("/_sim/tally").json()
+
     def job(self, job_id: int) -> dict[str, Any]:
         return next(job for job in self.state["jobs"] if job["id"] == job_id)
 
@@ -117,13 +126,13 @@ def github_elsewhere(place: Path, *words: str) -> Generator[GitHub]:
     # 203.0.113.0/24 is TEST-NET-3: nobody's, and not among the ranges that sandboxes may not reach.
     here, there, namespace = f"203.0.113.{last}", f"203.0.113.{last + 1}", f"chaser-github-{word}"
     near, far, within = f"chg{word}a", f"chg{word}b", ("ip", "-n", namespace)
-    _run("ip", "netns", "add", namespace)
+    run("ip", "netns", "add", namespace)
     try:
-        _run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", namespace)
-        _run("ip", "address", "add", here, "peer", there, "dev", near)
-        _run(*within, "address", "add", there, "peer", here, "dev", far)
-        _run("ip", "link", "set", near, "up")
-        _run(*within, "link", "set", far, "up")
+        run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", namespace)
+        run("ip", "address", "add", here, "peer", there, "dev", near)
+        run(*within, "address", "add", there, "peer", here, "dev", far)
+        run("ip", "link", "set", near, "up")
+        run(*within, "link", "set", far, "up")
         with (
             _program(namespace, there, place / "app.pem", *words) as url,
             httpx.Client(base_url=url, trust_env=False, timeout=60) as http,
@@ -131,7 +140,7 @@ def github_elsewhere(place: Path, *words: str) -> Generator[GitHub]:
             yield GitHub(url, here, place / "app.pem", http)
     finally:
         # The pair of interfaces goes with the namespace.
-        _run("ip", "netns", "delete", namespace)
+        run("ip", "netns", "delete", namespace)
 
 
 @contextmanager
@@ -148,6 +157,6 @@ def _program(namespace: str, address: str, key: Path, *words: str) -> Generator[
             process.terminate()
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.acceptance.github import GitHub
 from tests.acceptance.service import Service
-from tests.acceptance.waiting import until
+from tests.acceptance.waiting import PATIENCE, until
 
 CALLS = 2
 """To GitHub's API, for one workflow job."""
@@ -38,7 +38,7 @@ class Reckoning:
         ended = [self._github.ended(job_id) for job_id in ran]
         for job_id in unserved:
             self._expect_unserved(self._github.ended(job_id))
-        self._expect_nothing_left()
+        expect_nothing_left(self._github, self._service)
         for job in ended:
             self._expect_booked(job)
         assert len({job["runner_name"] for job in ended}) == len(ran), "a runner serves one job"
@@ -73,7 +73,7 @@ class Reckoning:
         return answer.json()
 
     def _expect_begun_once(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        begun = Counter(name for log in self.logs for name in _RUNNING.findall(log))
+        begun = Counter(name for log in self.logs for name in begun_in(log))
         assert begun == Counter(job["name"] for job in jobs), self.logs
 
     def _expect_few_calls(self, most: int) -> None:
@@ -83,18 +83,27 @@ class Reckoning:
         for_jobs = [call for call in called if call not in lasting]
         assert len(for_jobs) <= most, for_jobs
 
-    def _expect_nothing_left(self) -> None:
-        until(lambda: not self._github.state["runners"], "no registration to be left")
-        service = self._service
-        until(
-            lambda: not service.rows("SELECT id FROM jobs WHERE finished_at IS NULL"), "every job here to end"
-        )
-        service.expect_nothing_left()
-        until(
-            lambda: len(service.rows("SELECT id FROM sandboxes WHERE gone_at IS NULL")) == service.made_ahead,
-            "every sandbox to be gone in its row too",
-        )
-        assert not service.rows("SELECT job_id FROM turns")
-        assert not service.rows(
-            "SELECT workflow_job_id, state FROM demands WHERE state NOT IN ('done', 'cancelled')"
-        )
+
+def begun_in(log: str) -> Sequence[str]:
+    """The names of the jobs that a runner has begun, by its log."""
+    return _RUNNING.findall(log)
+
+
+def expect_nothing_left(github: GitHub, service: Service, patience: float = PATIENCE) -> None:
+    """No registration, container or row of what is under way; and no workflow job whose end is not known."""
+    until(lambda: not github.registrations, "no registration to be left", patience)
+    until(
+        lambda: not service.rows("SELECT id FROM jobs WHERE finished_at IS NULL"),
+        "every job here to end",
+        patience,
+    )
+    service.expect_nothing_left()
+    until(
+        lambda: len(service.rows("SELECT id FROM sandboxes WHERE gone_at IS NULL")) == service.made_ahead,
+        "every sandbox to be gone in its row too",
+        patience,
+    )
+    assert not service.rows("SELECT job_id FROM turns")
+    assert not service.rows(
+        "SELECT workflow_job_id, state FROM demands WHERE state NOT IN ('done', 'cancelled')"
+    )

@@ -51,12 +51,13 @@ class Service:
         *,
         program: Sequence[str | Path] = (PROGRAM, "serve"),
         key: str | None = None,
+        port: int | None = None,
     ) -> None:
         """`key` is an API key that the database has already; none: the one that the first start makes."""
         self.docker = docker
         self.log_file = place / "service.log"
         self.data_dir = data_dir or place / "data"
-        self.port = free_port()
+        self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         engine = {} if docker.host is None else {"CHASER_DOCKER_HOST": docker.host}
         own = {"CHASER_PORT": str(self.port), "CHASER_DATA_DIR": str(self.data_dir)}

@@ -128,6 +128,13 @@ async def test_the_weather_is_made_by_an_order_and_told_with_the_state(
     assert (await http.post("/_sim/weather", json={"lots": 1})).status_code == 422
 
 
+async def test_whoever_asks_often_is_told_only_how_many(github: GitHub, http: httpx.AsyncClient) -> None:
+    github.workflows.start(REPOSITORY, [CHASER, CHASER, replace(CHASER, environment="production")])
+    await registered(github, http, "one")
+    tally = (await http.get("/_sim/tally")).json()
+    assert tally == {"jobs": {"queued": 2, "waiting": 1}, "runners": 1}
+
+
 async def test_a_call_whose_answer_is_lost_has_taken_effect(github: GitHub, http: httpx.AsyncClient) -> None:
     await http.post("/_sim/weather", json={"unheard": 100})
     body = {"name": "one", "runner_group_id": 1, "labels": ["chaser"]}
