@@ -9,8 +9,12 @@ from chaser.runners.rules import Cleared, Held, Turned, Verdict
 
 
 def reconsidered(known: Demand, news: JobNews, at: datetime) -> Demand:
-    """The demand as it is decided now, with other settings than before, while nothing is owed to it."""
-    if known.state not in {State.REFUSED, State.HELD, State.SCREENING}:
+    """The demand as it is decided now, with other settings than before, while nothing is owed to it.
+
+    Not where it was no setting that had refused it: GitHub shows the job no more, or it has had all its runners.
+    """
+    admitted = known.state is State.REFUSED and known.admitted
+    if admitted or known.state not in {State.REFUSED, State.HELD, State.SCREENING}:
         return known
     told = settled(decided(known, news))
     return known if told == known else replace(told, changed_at=at)

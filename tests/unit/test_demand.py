@@ -1,7 +1,8 @@
 """What a demand becomes by what is heard of it."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from itertools import permutations
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaser.ids import JobId
+from chaser.runners.clearing import reconsidered
 from chaser.runners.demand import (
     ENDED,
     OPEN,
@@ -286,3 +288,12 @@ def test_what_ran_and_is_not_shown_any_more_has_ended() -> None:
     ended = told("completed", runner_name=FOREIGN, conclusion="success")
     assert heard(gone, news(ended), LATER).state is State.DONE
     assert vanished(demand(ended), SOON) == demand(ended)
+
+
+@pytest.mark.parametrize("given_up", [vanished, exhausted])
+def test_other_settings_bring_nothing_back_that_no_setting_had_refused(
+    given_up: Callable[[Demand, datetime], Demand],
+) -> None:
+    refused = given_up(demand(told("queued")), SOON)
+
+    assert reconsidered(refused, news(told("queued")), LATER) == refused
