@@ -140,3 +140,7 @@ UserPath = Annotated[Path, BeforeValidator(_path)]
 Count = Annotated[int, Field(ge=1)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def begins(*prefixes: str) -> object:
+    return whole_text(lambda text: text.startswith(prefixes), f"must begin with {' or '.join(prefixes)}")
