@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from chaser.simulator.app_settings import App, Hook
 from chaser.simulator.bodies import Kind
 from chaser.simulator.calendar import Calendar
 from chaser.simulator.faults import Fault, Mishap
@@ -80,30 +81,6 @@ class Group:
 
 
 DEFAULT_GROUP = Group(1, "Default")
-
-
-@dataclass(slots=True)
-class App:
-    """How the App is described; its id and key are the world's, since they decide who calls."""
-
-    name: str = "Chaser (simulated)"
-    slug: str = "chaser-simulated"
-    owner: str = "octocat"
-    permissions: Mapping[str, str] | None = None
-    """None: what its first installation has."""
-    events: tuple[str, ...] = ("workflow_job",)
-    setup_url: str | None = None
-
-
-@dataclass(slots=True)
-class Hook:
-    """Where the App's deliveries go. https://docs.github.com/en/rest/apps/webhooks"""
-
-    url: str | None = None
-    """None: nowhere, and nothing is sent."""
-    secret: str = field(default="", repr=False)
-    content_type: str = "json"
-    insecure_ssl: str = "0"
 
 
 @dataclass(slots=True)
