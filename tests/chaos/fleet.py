@@ -36,6 +36,7 @@ SETTINGS: Mapping[str, str] = {
     "CHASER_PROFILES__LARGE__LIMITS__MEMORY": "300m",
     "CHASER_PROFILES__DEFAULT__RUNNER_MIN_WARM": "2",
     "CHASER_PROFILES__LARGE__RUNNER_MIN_WARM": "0",
+    "CHASER_GITHUB__INTAKE_MS": "1000",
     "CHASER_GITHUB__REDELIVER_MS": "2000",
     "CHASER_GITHUB__POLL_MS": "3000",
     "CHASER_GITHUB__SWEEP_MS": "30000",
@@ -178,8 +179,8 @@ FROM demands LEFT JOIN jobs ON jobs.id = demands.job_id
 
 
 @contextmanager
-def fleet(place: Path, random: Random) -> Generator[Fleet]:
-    """The service stands beside an engine of its own, in that one's network; GitHub is elsewhere."""
+def fleet(place: Path, random: Random, more: Mapping[str, str]) -> Generator[Fleet]:
+    """The service stands beside an engine of its own, in that one's network; GitHub is elsewhere. `more` are settings of it."""
     for image in ("small", "runner-simulated"):
         build_image(image)
     port, name = free_port(), marker()
@@ -190,7 +191,7 @@ def fleet(place: Path, random: Random) -> Generator[Fleet]:
     with ExitStack() as stack:
         github = stack.enter_context(github_elsewhere(far, *ACCOUNTS))
         daemon = stack.enter_context(own_daemon(engine, name, live_restore=False, options=published))
-        settings = {**github.settings, **SETTINGS}
+        settings = {**github.settings, **SETTINGS, **more}
         daemon.load(settings["CHASER_PROFILES__DEFAULT__RUNNER_IMAGE"])
         run("ip", "netns", "attach", name, str(daemon.pid))
         stack.callback(run, "ip", "netns", "delete", name)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.chaos.fleet import fleet
 from tests.chaos.fleet_audit import expect_all_served_once, expect_bad_weather
+from tests.chaos.form import LONG
 
 pytestmark = [pytest.mark.docker, pytest.mark.network_rules, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -22,10 +23,11 @@ MOST_SECONDS, LONG_MOST_SECONDS = 90, 600
 """From the first job to the last leftover."""
 
 
+@pytest.mark.parametrize("intake", ["webhook", pytest.param("deliveries", marks=LONG)])
 def test_every_workflow_job_is_begun_once_and_ends_and_nothing_is_left(
-    tmp_path: Path, random: Random, long: bool
+    tmp_path: Path, random: Random, intake: str, long: bool
 ) -> None:
-    with fleet(tmp_path, random) as under:
+    with fleet(tmp_path, random, {"CHASER_GITHUB__INTAKE": intake}) as under:
         begun = time.monotonic()
         under.hold(LONG_JOBS if long else JOBS, LONG_STRIKES if long else STRIKES)
         expect_all_served_once(under)
