@@ -18,6 +18,8 @@ class QueueLength:
 
     def __init__(self) -> None:
         self._at_most = 0
+        self._unwritten = 0
+        """Of these, how many were let in and may not be in the store yet, where a count would see them."""
         self._counted_at = -math.inf
         self._counting = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
@@ -25,7 +27,10 @@ class QueueLength:
     async def let_in(
         self, more: int, limit: int, count: Callable[[], Awaitable[int]], clock: Clock
     ) -> int | None:
-        """None if `more` fit within `limit`, which they are taken to fill from now on; else how many wait."""
+        """None if `more` fit within `limit`, which they are taken to fill from now on; else how many wait.
+
+        Whoever is let in says so with `written` when that is over, whatever came of it.
+        """
         if not self._fits(more, limit, clock):
             async with self._counting:
                 # Of many that come at once, one counts for all.
@@ -36,7 +41,12 @@ class QueueLength:
         if self._at_most + more > limit:
             return self._at_most
         self._at_most += more
+        self._unwritten += more
         return None
+
+    def written(self, more: int) -> None:
+        """They are in the store, or will not be."""
+        self._unwritten -= more
 
     def _fits(self, more: int, limit: int, clock: Clock) -> bool:
         return self._age(clock) < COUNTED_SECONDS and self._at_most + more <= limit
@@ -53,7 +63,8 @@ class QueueLength:
             self._renewing = None
 
     async def _count(self, count: Callable[[], Awaitable[int]], clock: Clock) -> None:
-        """What is let in meanwhile is added, whether or not the count has seen it: never too few are taken to wait."""
-        began, before = clock.monotonic(), self._at_most
+        """What is let in meanwhile, or was and is on its way to the store, is added whether or not the count has seen it:
+        never too few are taken to wait."""
+        began, before, unwritten = clock.monotonic(), self._at_most, self._unwritten
         counted = await count()
-        self._at_most, self._counted_at = counted + self._at_most - before, began
+        self._at_most, self._counted_at = counted + unwritten + self._at_most - before, began

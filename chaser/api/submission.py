@@ -1,6 +1,7 @@
 """Writing jobs on behalf of a client, or finding those that the same call has written before."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from chaser.api.auth import may_see
 from chaser.api.call import Call
@@ -14,8 +15,9 @@ Accepted = Created | Replayed
 
 async def submit(call: Call, new: NewJob) -> Accepted:
     """Raises `Rejected`: the queue is full, or the idempotency key is another's."""
-    await _refuse_when_full(call.api, 1)
-    match await call.api.intake.submit(new):
+    async with _room(call.api, 1):
+        submitted = await call.api.intake.submit(new)
+    match submitted:
         case Created() as created:
             return created
         case Replayed(job=job) as replayed if may_see(call.key, job):
@@ -26,9 +28,10 @@ async def submit(call: Call, new: NewJob) -> Accepted:
 
 async def submit_all(call: Call, new: Sequence[NewJob]) -> Sequence[Accepted]:
     """All or none. What is replayed the key may see: its fingerprint would not fit otherwise."""
-    await _refuse_when_full(call.api, len(new))
+    async with _room(call.api, len(new)):
+        submitted = await call.api.intake.submit_all(new)
     accepted: list[Accepted] = []
-    for each in await call.api.intake.submit_all(new):
+    for each in submitted:
         match each:
             case Created() | Replayed():
                 accepted.append(each)
@@ -42,7 +45,9 @@ def _conflict(new: NewJob) -> Rejected:
     return Rejected(409, "idempotency_conflict", message, details={"idempotency_key": new.idempotency_key})
 
 
-async def _refuse_when_full(api: Api, more: int) -> None:
+@asynccontextmanager
+async def _room(api: Api, more: int) -> AsyncGenerator[None]:
+    """The block writes so many jobs. Raises `Rejected` if the queue is full."""
     api.admission()
     waiting = await api.queue_length.let_in(more, api.rules.max_queued, lambda: _waiting(api), api.clock)
     if waiting is not None:
@@ -50,6 +55,10 @@ async def _refuse_when_full(api: Api, more: int) -> None:
             f"{waiting} jobs wait already, and no more than {api.rules.max_queued} may; try again later."
         )
         raise Rejected(429, "too_busy", message, retry_after=10)
+    try:
+        yield
+    finally:
+        api.queue_length.written(more)
 
 
 async def _waiting(api: Api) -> int:

@@ -24,7 +24,9 @@ def image_id(name: str) -> str:
 def test_make_alone_lists_every_target_for_people() -> None:
     listed = re.findall(r"^  make ([\w-]+) ", run("make").stdout, re.MULTILINE)
     daily = {"help", "demo", "test", "serve", "check", "setup", "images", "bench", "format", "chaos"}
-    assert sorted(listed) == sorted(daily | {"image-runner", "images-export", "images-import"})
+    assert sorted(listed) == sorted(
+        daily | {"image-runner", "images-local", "images-export", "images-import"}
+    )
 
 
 def test_an_engine_that_was_named_and_does_not_answer_is_named_in_one_sentence_and_nothing_is_installed(
