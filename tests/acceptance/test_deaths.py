@@ -118,7 +118,7 @@ def test_want_of_memory_is_told_whatever_the_kernel_killed(github: GitHub, servi
 
 
 def test_a_job_that_was_served_has_every_moment_of_its_way(github: GitHub, service: Service) -> None:
-    job_id = begun(github, "chaser", "true")
+    (job_id,) = github.run("octocat/example", {"labels": ["chaser"]})
     github.ended(job_id)
 
     def whole(story: Json) -> bool:

@@ -1,5 +1,6 @@
 """Deliveries that do not arrive lose no job: the real program, the simulated GitHub's weather, and a runner that works."""
 
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,8 @@ def test_what_came_while_the_service_was_down_is_found_at_its_start(
         github.order("mishaps", {"kind": "vanish", "action": "queued"})
         (job_id,) = github.run("hubbers/new-one", CHASER)
         until(lambda: github.job(job_id)["status"] == "queued", "the job to be queued")
+        old = time.monotonic() + 2  # before that, it is left to its delivery
+        until(lambda: time.monotonic() > old, "its delivery to be overdue")
         service.start()
         reckoning = Reckoning(github, service)
         assert told(service, job_id)["learned"] == "start_up"
