@@ -60,7 +60,8 @@ class Front:
         path = scope["path"].removeprefix(base)
         # The routes begin where the base ends, and addresses in answers have it.
         inner = {**scope, "root_path": base}
-        call = Call(f"{scope['method']} {path}", scope.get("client"), base=base)
+        by_name = scope["query_string"].startswith(b"name=") or b"&name=" in scope["query_string"]
+        call = Call(f"{scope['method']} {path}{'?name' if by_name else ''}", scope.get("client"), base=base)
         self._world.calls.append(call)
         answer = _Answer()
         fault = self._world.fault_for(scope["method"], path)

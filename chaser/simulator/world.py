@@ -88,7 +88,7 @@ class Call:
     """A call to the API, as it came."""
 
     line: str
-    """Method and path, without the base path of an Enterprise Server."""
+    """Method and path, without the base path of an Enterprise Server; `?name` where it looks for something by its name."""
     peer: object
     """The caller's end of the connection."""
     body: bytes = b""

@@ -19,7 +19,7 @@ from tests.simulated import ORGANIZATION, PERSONAL, GitHubSide, simulated_github
 USER = Owner(PERSONAL, "octocat/example", None)
 ORG = Owner(ORGANIZATION, "octo-org/example", "octo-org")
 RUNNERS = "/repos/octocat/example/actions/runners"
-MINT, LIST = f"POST {RUNNERS}/generate-jitconfig", f"GET {RUNNERS}"
+MINT, FIND = f"POST {RUNNERS}/generate-jitconfig", f"GET {RUNNERS}?name"
 STAMPEDE = 1000
 MINUTE = 2.0
 """Seconds, here and at the simulated GitHub; all else is as documented."""
@@ -46,7 +46,7 @@ async def test_a_stampede_of_a_thousand_jobs_meets_no_limit(side: GitHubSide) ->
         (spent,) = client.spendings()
     assert side.world.limits.hits == {}
     assert len(side.world.runners) == STAMPEDE
-    assert (side.world.count(MINT), side.world.count(LIST)) == (STAMPEDE, STAMPEDE)
+    assert (side.world.count(MINT), side.world.count(FIND)) == (STAMPEDE, STAMPEDE)
     assert (spent.runners, spent.limited, spent.waiting, spent.calls_per_job) == (STAMPEDE, 0, 0, 2)
 
 
